@@ -1,0 +1,177 @@
+// Draws what lwlab/labs/live_plot.py says: figures, headline, code, status.
+//
+// Python owns the state. This file keeps no state of its own beyond what is drawn, and draws only
+// the newest content: whatever arrives while a frame is being drawn replaces what waits.
+
+let plotlyPromise; // one plotly.js a page, shared by all plots of this module
+
+async function loadPlotly(model) {
+  const reference = model.get("plotly_source").slice("IPY_MODEL_".length);
+  const carrier = await model.widget_manager.get_model(reference);
+  const packed = new Blob([carrier.get("gzipped")]).stream();
+  const source = await new Response(packed.pipeThrough(new DecompressionStream("gzip"))).text();
+  // plotly.js is a UMD script: give it a module of its own, so that nothing lands on the page.
+  const wrapped = `const module = { exports: {} }; ${source}\nexport default module.exports;`;
+  const url = URL.createObjectURL(new Blob([wrapped], { type: "text/javascript" }));
+  try {
+    return (await import(/* webpackIgnore: true */ url)).default;
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
+
+function sharedPlotly(model) {
+  globalThis.__lwlab_plotly ??= loadPlotly(model).catch((error) => {
+    globalThis.__lwlab_plotly = undefined;
+    throw error;
+  });
+  plotlyPromise = globalThis.__lwlab_plotly;
+  return plotlyPromise;
+}
+
+// Figures bring no colours for text and grid: they take those of the notebook, light or dark.
+function themed(layout, textColor) {
+  const rgb = (textColor.match(/[\d.]+/g) ?? ["128", "128", "128"]).slice(0, 3).join(",");
+  const faint = `rgba(${rgb},0.16)`;
+  const themedLayout = { ...layout, font: { ...layout.font, color: `rgb(${rgb})` } };
+  for (const key of Object.keys(layout)) {
+    if (/^[xy]axis\d*$/.test(key)) {
+      themedLayout[key] = { ...layout[key], gridcolor: faint, zerolinecolor: faint };
+      themedLayout[key].linecolor = `rgba(${rgb},0.45)`;
+    }
+  }
+  themedLayout.paper_bgcolor = "rgba(0,0,0,0)";
+  themedLayout.plot_bgcolor = "rgba(0,0,0,0)";
+  return themedLayout;
+}
+
+function element(tag, className, parent) {
+  const node = document.createElement(tag);
+  node.className = className;
+  parent.appendChild(node);
+  return node;
+}
+
+function buildPage(el) {
+  const root = element("div", "lwlab-live", el);
+  root.setAttribute("role", "group");
+  const page = {
+    root,
+    status: element("div", "lwlab-status", root),
+    body: element("div", "lwlab-body", root),
+  };
+  page.status.setAttribute("role", "status");
+  page.status.setAttribute("aria-live", "polite");
+  page.headline = element("div", "lwlab-headline", page.body);
+  page.grid = element("div", "lwlab-grid", page.body);
+  page.fold = element("details", "lwlab-code", page.body);
+  element("summary", "", page.fold).textContent = "Show the code of this state";
+  page.copy = element("button", "lwlab-copy", page.fold);
+  page.copy.type = "button";
+  page.copy.textContent = "Copy";
+  page.code = element("pre", "", page.fold);
+  page.copy.addEventListener("click", () => navigator.clipboard?.writeText(page.code.textContent));
+  return page;
+}
+
+function showText(page, content) {
+  page.headline.innerHTML = content.headline; // written and escaped by lwlab
+  page.headline.hidden = !content.headline;
+  page.code.textContent = content.code;
+  page.fold.hidden = !content.code;
+}
+
+function showStatus(page, status) {
+  page.root.dataset.status = status.kind;
+  page.status.textContent = status.text;
+  page.body.hidden = status.kind === "locked";
+}
+
+function fitCells(page, count, columns) {
+  page.grid.style.setProperty("--lwlab-columns", columns);
+  while (page.grid.children.length > count) page.grid.lastChild.remove();
+  while (page.grid.children.length < count) element("div", "lwlab-cell", page.grid);
+}
+
+function drawFigure(Plotly, cell, json, textColor) {
+  const figure = JSON.parse(json);
+  const layout = themed(figure.layout, textColor);
+  layout.width = Math.max(220, Math.floor(cell.clientWidth));
+  layout.autosize = false;
+  const summary = figure.layout.meta?.summary;
+  if (summary) {
+    cell.setAttribute("role", "img");
+    cell.setAttribute("aria-label", summary);
+  }
+  return Plotly.react(cell, figure.data, layout, { displayModeBar: false, responsive: false });
+}
+
+function render({ model, el }) {
+  const page = buildPage(el);
+  let drawing = false;
+  let wanted = false;
+
+  async function drawNewest() {
+    wanted = true;
+    if (drawing) return;
+    drawing = true;
+    try {
+      while (wanted) {
+        wanted = false;
+        await draw(model.get("content"));
+      }
+    } catch (error) {
+      showStatus(page, { kind: "error", text: `The plot could not be drawn: ${error.message}` });
+      throw error;
+    } finally {
+      drawing = false;
+    }
+  }
+
+  async function draw(content) {
+    if (!content.figures) return;
+    showText(page, content);
+    fitCells(page, content.figures.length, Math.max(1, content.columns));
+    if (content.figures.length) {
+      const Plotly = await sharedPlotly(model);
+      if (page.root.isConnected && page.grid.clientWidth > 0) {
+        const textColor = getComputedStyle(page.root).color;
+        const cells = [...page.grid.children];
+        await Promise.all(
+          content.figures.map((json, i) => drawFigure(Plotly, cells[i], json, textColor)),
+        );
+        page.root.dataset.width = page.grid.clientWidth;
+      }
+    }
+    page.root.dataset.drawn = content.version;
+  }
+
+  const onStatus = () => showStatus(page, model.get("status"));
+  model.on("change:content", drawNewest);
+  model.on("change:status", onStatus);
+  onStatus();
+  drawNewest();
+
+  // A cell in a hidden tab or a narrow window has another width when it is looked at again.
+  const resized = new ResizeObserver(() => {
+    if (String(page.grid.clientWidth) !== page.root.dataset.width) drawNewest();
+  });
+  resized.observe(page.grid);
+  const themeChanged = new MutationObserver(drawNewest);
+  themeChanged.observe(document.body, {
+    attributes: true,
+    attributeFilter: ["data-jp-theme-name", "data-vscode-theme-id"],
+  });
+
+  return () => {
+    model.off("change:content", drawNewest);
+    model.off("change:status", onStatus);
+    resized.disconnect();
+    themeChanged.disconnect();
+    if (globalThis.__lwlab_plotly) {
+      globalThis.__lwlab_plotly.then((Plotly) => [...page.grid.children].forEach(Plotly.purge));
+    }
+  };
+}
+
+export default { render };

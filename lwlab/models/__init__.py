@@ -1,0 +1,22 @@
+"""Networks small enough for a laptop, and a way to walk the layers of any model."""
+
+from lwlab.models.layers import (
+    CompressibleLayer,
+    compressible_layers,
+    layer_names,
+    plain_state,
+    seeded,
+)
+from lwlab.models.networks import LeNet5, LeNet300, ResNet8, SimpleCNN
+
+__all__ = [
+    "CompressibleLayer",
+    "LeNet5",
+    "LeNet300",
+    "ResNet8",
+    "SimpleCNN",
+    "compressible_layers",
+    "layer_names",
+    "plain_state",
+    "seeded",
+]

@@ -1,0 +1,30 @@
+"""Dense coding: every element, one after another in C order, little-endian."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lwlab.packing.coding import Coding, Parts
+from lwlab.packing.errors import Damage
+from lwlab.packing.tensors import TensorSpec
+
+__all__ = ["DENSE"]
+
+
+def _encode(bits: np.ndarray, below: int) -> Parts | None:
+    if bits.nbytes >= below:
+        return None
+    return Parts(values=bits.reshape(-1).view(np.uint8))
+
+
+def _split(payload: memoryview, spec: TensorSpec) -> Parts:
+    if len(payload) != spec.count * spec.stored.item_bytes:
+        raise Damage(f"{spec.name!r} has {len(payload)} bytes, which does not fit its shape")
+    return Parts(values=payload)
+
+
+def _decode(parts: Parts, spec: TensorSpec) -> np.ndarray:
+    return np.frombuffer(parts.values, spec.stored.bits).copy()
+
+
+DENSE = Coding("dense", _encode, _split, _decode)
