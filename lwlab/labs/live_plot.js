@@ -3,8 +3,6 @@
 // Python owns the state. This file keeps no state of its own beyond what is drawn, and draws only
 // the newest content: whatever arrives while a frame is being drawn replaces what waits.
 
-let plotlyPromise; // one plotly.js a page, shared by all plots of this module
-
 async function loadPlotly(model) {
   const reference = model.get("plotly_source").slice("IPY_MODEL_".length);
   const carrier = await model.widget_manager.get_model(reference);
@@ -20,13 +18,13 @@ async function loadPlotly(model) {
   }
 }
 
+// Every LivePlot is a module instance of its own: the one plotly.js they share lives on the page.
 function sharedPlotly(model) {
   globalThis.__lwlab_plotly ??= loadPlotly(model).catch((error) => {
     globalThis.__lwlab_plotly = undefined;
     throw error;
   });
-  plotlyPromise = globalThis.__lwlab_plotly;
-  return plotlyPromise;
+  return globalThis.__lwlab_plotly;
 }
 
 // Figures bring no colours for text and grid: they take those of the notebook, light or dark.

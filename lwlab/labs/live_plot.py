@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -27,7 +26,7 @@ from plotly.graph_objects import Figure
 
 from lwlab.checks import check_count
 
-__all__ = ["LivePlot", "Screen"]
+__all__ = ["LivePlot", "Screen", "with_png"]
 
 _HERE = Path(__file__).parent
 
@@ -144,13 +143,8 @@ def _status(kind: str, text: str = "") -> dict[str, str]:
 
 def with_png(bundle: Any, plot: LivePlot) -> Any:
     """Add the picture of ``plot`` to a display bundle that holds a widget view."""
-    if not bundle or not plot.screen.figures:
+    if not bundle or not plot.screen.figures or plot.status["kind"] == "locked":
         return bundle
     data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
     picture = base64.b64encode(plot.png()).decode("ascii")
     return {**data, "image/png": picture}, metadata
-
-
-def stack(figures: Sequence[Figure | None]) -> tuple[Figure, ...]:
-    """Return the figures that exist: a lab may leave one out."""
-    return tuple(figure for figure in figures if figure is not None)

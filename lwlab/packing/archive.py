@@ -38,10 +38,10 @@ eight elements per byte of its payload.
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from torch import Tensor
@@ -60,20 +60,21 @@ from lwlab.packing.tensors import (
 from lwlab.packing.varint import Reader, varint
 
 __all__ = [
-    "CHECKSUM_BYTES",
     "MAGIC",
     "VERSION",
     "Entry",
     "check_magic",
     "decode",
+    "frame_length",
+    "memory_key",
     "read_archive",
     "write_archive",
 ]
 
 MAGIC = b"LWLB"
 VERSION = 1
-TIED = 15
-CHECKSUM_BYTES = 4
+_TIED = 15
+_CHECKSUM_BYTES = 4
 _MAX_TENSORS = 2**14 - 1
 _MAX_NAME_BYTES = 255
 _MAX_NUMBER = 2**63 - 1
@@ -112,21 +113,26 @@ def write_archive(tensors: Mapping[str, Tensor]) -> bytes:
     previous = b""
     for index, (name, tensor) in enumerate(tensors.items()):
         spec, encoded_name = spec_of(name, tensor), _encode_name(name)
-        owner = first_index.setdefault(_memory(tensor, index), index)
+        owner = first_index.setdefault(memory_key(tensor, index), index)
         if owner == index:
             number, parts = smallest(bits_of(tensor, spec.stored))
         else:
-            number, parts = TIED, Parts(other=varint(owner))
+            number, parts = _TIED, Parts(other=varint(owner))
         chunks += _entry_chunks(spec, encoded_name, previous, number, parts.size)
         payloads += parts.buffers
         previous = encoded_name
     return _sealed(chunks + payloads)
 
 
-def _memory(tensor: Tensor, index: int) -> tuple:
-    """Return what two tensors have in common if they are the same memory seen the same way."""
+def memory_key(tensor: Tensor, index: int) -> tuple:
+    """Return what two tensors share if they are the same memory, seen the same way.
+
+    Args:
+        tensor: a tensor of a model.
+        index: its position there, which keeps apart empty tensors: all lie at address 0.
+    """
     if not tensor.numel():
-        return (index,)  # empty tensors all lie at address 0
+        return (index,)
     return (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
 
 
@@ -147,7 +153,7 @@ def _encode_name(name: str) -> bytes:
 def _entry_chunks(
     spec: TensorSpec, name: bytes, previous: bytes, number: int, payload_bytes: int
 ) -> list[bytes]:
-    shared = len(os.path.commonprefix([name, previous]))
+    shared = _shared_prefix(name, previous)
     return [
         varint(shared),
         varint(len(name) - shared),
@@ -159,12 +165,22 @@ def _entry_chunks(
     ]
 
 
+def _shared_prefix(name: bytes, previous: bytes) -> int:
+    pairs = zip(name, previous, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
 def _sealed(chunks: list) -> bytes:
     """Return the chunks and their checksum as one run of bytes, copied once."""
     checksum = 0
     for chunk in chunks:
         checksum = zlib.crc32(chunk, checksum)
-    return b"".join([*chunks, checksum.to_bytes(CHECKSUM_BYTES, "little")])
+    return b"".join([*chunks, checksum.to_bytes(_CHECKSUM_BYTES, "little")])
+
+
+def frame_length(count: int) -> int:
+    """Return the bytes of a file of ``count`` tensors that belong to none of them."""
+    return len(MAGIC) + 1 + len(varint(count)) + _CHECKSUM_BYTES
 
 
 def read_archive(data: bytes, source: str) -> list[Entry]:
@@ -179,12 +195,13 @@ def read_archive(data: bytes, source: str) -> list[Entry]:
     """
     check_magic(data, source)
     with naming(source):
-        if len(data) < len(MAGIC) + 2 + CHECKSUM_BYTES:
+        if len(data) < frame_length(0):
             raise Damage("it is cut off")
-        body, stored = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
-        if zlib.crc32(body) != int.from_bytes(stored, "little"):
+        view = memoryview(data)
+        body, checksum = view[:-_CHECKSUM_BYTES], view[-_CHECKSUM_BYTES:]
+        if zlib.crc32(body) != int.from_bytes(checksum, "little"):
             raise Damage("its checksum does not match, it was cut off or altered")
-        return _read_entries(Reader(memoryview(body), len(MAGIC) + 1))
+        return _read_entries(Reader(body, len(MAGIC) + 1))
 
 
 def check_magic(data: bytes, source: str) -> None:
@@ -241,7 +258,7 @@ def _read_spec(reader: Reader, name: bytes) -> tuple[TensorSpec, int]:
     except UnicodeDecodeError:
         raise Damage("the name of a tensor is not UTF-8") from None
     number, code = divmod(reader.byte(), 16)
-    if code not in STORED_TYPES or (number not in CODINGS and number != TIED):
+    if code not in STORED_TYPES or (number not in CODINGS and number != _TIED):
         raise Damage(f"{text!r} has the unknown type {code} or coding {number}")
     rank = reader.varint("rank", MAX_RANK)
     shape = tuple(reader.varint("size", _MAX_NUMBER) for _ in range(rank))
@@ -260,7 +277,7 @@ def _check_heads(heads: list[tuple], bytes_left: int) -> None:
 def _read_payload(
     payload: memoryview, spec: TensorSpec, number: int, header_bytes: int, earlier: list[Entry]
 ) -> Entry:
-    if number != TIED:
+    if number != _TIED:
         coding = CODINGS[number]
         return Entry(spec, coding, coding.split(payload, spec), header_bytes)
     link = Reader(payload)

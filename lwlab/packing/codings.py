@@ -10,7 +10,7 @@ from lwlab.packing.sparse import BITMASK
 
 __all__ = ["CODINGS", "smallest"]
 
-# Written in files: a number is never given to another coding. 15 is taken: archive.TIED.
+# Written in files: a number is never given to another coding. 15 is taken, by tied tensors.
 CODINGS: dict[int, Coding] = {0: DENSE, 1: BITMASK}
 
 

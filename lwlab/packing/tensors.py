@@ -108,10 +108,11 @@ def spec_of(name: str, tensor: Tensor) -> TensorSpec:
     Raises:
         PackingError: it has no values yet, is no plain dense tensor, or its type is not stored.
     """
-    if not isinstance(tensor, Tensor):
+    # A module's get_extra_state() lands under this name: it could be written but not filled again.
+    if not isinstance(tensor, Tensor) or name.rpartition(".")[2] == "_extra_state":
         raise PackingError(
-            f"{name} must be a tensor to be packed, got {type(tensor).__name__}. "
-            f"Keep such state outside the module."
+            f"{name} must be a parameter or buffer to be packed or loaded, got extra state of type "
+            f"{type(tensor).__name__}. Keep such state outside the module."
         )
     if is_lazy(tensor) or tensor.is_meta:
         raise PackingError(
@@ -121,12 +122,13 @@ def spec_of(name: str, tensor: Tensor) -> TensorSpec:
     if tensor.layout != torch.strided or tensor.dtype not in _BY_DTYPE:
         allowed = quoted_list([stored.name for stored in STORED_TYPES.values()])
         raise PackingError(
-            f"{name} must be a dense tensor of type {allowed} to be packed, "
-            f"got {tensor.dtype} ({tensor.layout}). Convert it first."
+            f"{name} must be a dense tensor of type {allowed} to be packed or "
+            f"loaded, got {tensor.dtype} ({tensor.layout}). Convert it first."
         )
     if tensor.ndim > MAX_RANK:
         raise PackingError(
-            f"{name} must have at most {MAX_RANK} dimensions to be packed, got {tensor.ndim}."
+            f"{name} must have at most {MAX_RANK} dimensions to be packed or loaded, "
+            f"got {tensor.ndim}."
         )
     return TensorSpec(name, _BY_DTYPE[tensor.dtype], tuple(tensor.shape))
 

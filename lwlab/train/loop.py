@@ -82,6 +82,11 @@ def fit(
         TrainingDivergedError: while running, as soon as a loss is NaN or infinite.
     """
     check_module("model", model)
+    if not isinstance(dataset, Dataset):
+        raise TypeError(
+            f"dataset must be an lwlab.data.Dataset, got {type(dataset).__name__}. "
+            f"Try data.from_arrays."
+        )
     plan = _Plan(
         epochs=check_count("epochs", epochs),
         batch_size=check_count("batch_size", batch_size),

@@ -1,0 +1,7 @@
+"""Labs: widgets that connect controls to measured results. One class a technique."""
+
+from lwlab.labs.base import Lab
+from lwlab.labs.contract import Gate, Part
+from lwlab.labs.live_plot import LivePlot, Screen
+
+__all__ = ["Gate", "Lab", "LivePlot", "Part", "Screen"]

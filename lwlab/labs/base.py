@@ -1,0 +1,243 @@
+"""What every lab is: parameters in, a result computed, a screen drawn.
+
+    params -> compute -> draw
+
+A lab only connects. The mathematics lives below, in pure functions; a subclass says which controls
+set which field of its ``Params``, computes a result from them (in parts, if it takes long) and
+draws it. Everything else is here, once: the worker thread, stale work, errors on screen, the lock
+of a prediction, driving without a browser.
+
+``lab.params`` and ``lab.result`` are what is on screen at this moment; ``lab.error`` is what went
+wrong with the newest wish, or None.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+import ipywidgets as widgets
+
+from lwlab.checks import did_you_mean, quoted_list
+from lwlab.labs.contract import Gate, Part
+from lwlab.labs.live_plot import LivePlot, Screen, with_png
+from lwlab.labs.machine import leave_a_core_to_the_browser
+from lwlab.labs.worker import Worker
+
+__all__ = ["Lab"]
+
+Params = TypeVar("Params")
+Result = TypeVar("Result")
+
+# Shorter work is shown when it is done: a mark that comes and goes in a blink only flickers.
+_SHOW_WORKING_AFTER_SECONDS = 0.06
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wish(Generic[Params]):
+    params: Params
+    actions: tuple[str, ...] = ()
+
+
+class Lab(widgets.VBox, Generic[Params, Result]):
+    """A row of controls over a live plot; subclasses fill in ``compute`` and ``draw``.
+
+    Args:
+        params: the first parameters, a frozen dataclass whose ``__post_init__`` checks them.
+        controls: widget for each field of ``params`` that can be moved, by field name.
+        rows: what is shown above the plot, in order; the controls stand somewhere in it.
+        after: keep the lab locked until this prediction is made or skipped.
+        columns: figures side by side.
+    """
+
+    def __init__(
+        self,
+        *,
+        params: Params,
+        controls: dict[str, widgets.ValueWidget],
+        rows: list[widgets.Widget],
+        after: Gate | None = None,
+        columns: int = 2,
+    ) -> None:
+        leave_a_core_to_the_browser()
+        self.live = LivePlot(columns=columns)
+        self.controls = controls
+        self._start_params = params
+        self._params, self._result, self._error = params, None, None
+        self._state = threading.RLock()
+        self._shown_once = threading.Event()
+        self._silent = False
+        self._pending = False
+        self._worker: Worker[_Wish[Params]] = Worker(self._serve, type(self).__name__)
+        super().__init__([*rows, self.live])
+        for control in controls.values():
+            control.observe(self._on_control, names="value")
+        self._lock_behind(after)
+
+    # ---- what a subclass says ------------------------------------------------------------------
+
+    def compute(self, params: Params) -> Iterator[Part[Result]]:
+        """Yield estimates and, last, the whole result. Pure: reads ``params``, changes nothing."""
+        raise NotImplementedError
+
+    def act(self, action: str, params: Params, result: Result) -> Result:
+        """Return ``result`` with what a button asked for added to it."""
+        raise NotImplementedError
+
+    def draw(self, params: Params, result: Result) -> Screen:
+        """Return what to show. Pure: reads its arguments only."""
+        raise NotImplementedError
+
+    # ---- what is on screen ---------------------------------------------------------------------
+
+    @property
+    def params(self) -> Params:
+        """The parameters of the result on screen."""
+        with self._state:
+            return self._params
+
+    @property
+    def result(self) -> Result | None:
+        """The result on screen; None before the first."""
+        with self._state:
+            return self._result
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the newest wish could not be met, or None."""
+        with self._state:
+            return self._error
+
+    # ---- driving it without a browser ----------------------------------------------------------
+
+    def set(self, **changes: Any) -> None:
+        """Move controls by name, ``lab.set(sparsity=0.9)``, and ask for the new result once.
+
+        Raises:
+            ValueError: a name is not a control, or a value is out of range; nothing is moved.
+        """
+        for name in changes:
+            if name not in self.controls:
+                raise ValueError(
+                    f"set() knows {quoted_list(self.controls)}, got {name!r}."
+                    f"{did_you_mean(name, self.controls)}"
+                )
+        # Checked whole before anything moves: a control clamps, but a program's mistake raises.
+        wanted = dataclasses.replace(self.read_controls(), **changes)
+        self._show_in_controls({name: getattr(wanted, name) for name in changes})
+        self.request(wanted)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the newest wish is on screen; return False if ``timeout`` came first."""
+        return self._worker.wait(timeout)
+
+    def read_controls(self) -> Params:
+        """Return the parameters that the controls ask for.
+
+        Raises:
+            ValueError: the controls contradict each other.
+        """
+        moved = {name: control.value for name, control in self.controls.items()}
+        return dataclasses.replace(self._start_params, **moved)
+
+    def request(self, params: Params, *actions: str) -> None:
+        """Record a wish and return; the worker takes the newest one."""
+        self._worker.ask(_Wish(params, actions))
+
+    # ---- how it runs ---------------------------------------------------------------------------
+
+    def compute_first(self) -> None:
+        """Compute the first result and return with its first part on screen."""
+        self.request(self.read_controls())
+        self._shown_once.wait()
+
+    def _on_control(self, _change: Any) -> None:
+        if self._silent:
+            return
+        try:
+            self.request(self.read_controls())
+        except ValueError as error:
+            self._fail(error)
+
+    def _show_in_controls(self, values: dict[str, Any]) -> None:
+        self._silent = True
+        try:
+            for name, value in values.items():
+                self.controls[name].value = value
+        finally:
+            self._silent = False
+
+    def _serve(self, wish: _Wish[Params]) -> None:
+        """Meet one wish in the worker's thread; an error lands on screen and in ``error``."""
+        self._pending = True
+        slow = threading.Timer(_SHOW_WORKING_AFTER_SECONDS, self._mark_working)
+        slow.start()
+        try:
+            for part in self.compute(wish.params):
+                if self._worker.outdated():
+                    return
+                slow.cancel()
+                self._publish(wish.params, part)
+            for action in wish.actions:
+                result = self.act(action, wish.params, self.result)
+                self._publish(wish.params, Part(result))
+        except Exception as error:
+            # Whatever it is, the learner must see it: nothing vanishes in a thread.
+            self._fail(error)
+        finally:
+            slow.cancel()
+
+    def _publish(self, params: Params, part: Part[Result]) -> None:
+        screen = self.draw(params, part.result)
+        with self._state:
+            self._params, self._result, self._error = params, part.result, None
+            self._pending = False
+            self._show(screen, part.estimate)
+        self._shown_once.set()
+
+    def _show(self, screen: Screen, estimate: str) -> None:
+        locked = self.live.status["kind"] == "locked"
+        with self.live.hold_sync():
+            kept = dict(self.live.status)
+            self.live.show(screen)
+            if locked:
+                self.live.mark(**kept)
+            elif estimate:
+                self.live.mark("estimate", estimate)
+
+    def _mark_working(self) -> None:
+        with self._state:
+            if self._pending and self.live.status["kind"] != "locked":
+                self.live.mark("working", "Computing; what is shown is of the setting before.")
+
+    def _fail(self, error: Exception) -> None:
+        text = str(error) or type(error).__name__
+        if not isinstance(error, ValueError | TypeError):
+            text = f"{type(error).__name__}: {text}"
+        with self._state:
+            self._error = error
+            self._pending = False
+            self.live.mark("error", text)
+        self._shown_once.set()
+
+    # ---- a prediction first --------------------------------------------------------------------
+
+    def _lock_behind(self, gate: Gate | None) -> None:
+        if gate is None or gate.answered:
+            return
+        self._set_locked(True)
+        gate.on_answer(lambda *_: self._set_locked(False))
+
+    def _set_locked(self, locked: bool) -> None:
+        with self._state:
+            for control in self.controls.values():
+                control.disabled = locked
+            if locked:
+                self.live.mark("locked", "Make your guess above, or skip it, to open this lab.")
+            elif self._error is None:
+                self.live.mark("fresh")
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return with_png(super()._repr_mimebundle_(**kwargs), self.live)

@@ -1,0 +1,95 @@
+"""One thread a lab: the latest wish wins.
+
+A slider sends a value many times a second; an answer takes longer than that. So a handler only
+*records* what is wanted and returns, and one worker thread takes the newest wish, drops the ones
+before it, and gives up work that a newer wish has made stale.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+__all__ = ["Worker"]
+
+Wish = TypeVar("Wish")
+
+# A thread with nothing to do ends after this long; the next wish starts a new one. A learner who
+# runs a cell fifty times does not gather fifty threads.
+_IDLE_SECONDS = 5.0
+
+
+class Worker(Generic[Wish]):
+    """Runs ``work(wish)`` in a thread of its own for the newest wish.
+
+    Args:
+        work: called with one wish at a time, never twice at once. It asks ``outdated()`` between
+            its parts and returns early when a newer wish waits. It handles its own errors.
+        name: of the thread, for those who debug.
+    """
+
+    def __init__(self, work: Callable[[Wish], None], name: str = "lwlab") -> None:
+        self._work = work
+        self._name = name
+        self._changed = threading.Condition()
+        self._waiting: list[Wish] = []  # empty, or the one newest wish
+        self._busy = False
+        self._thread: threading.Thread | None = None
+
+    def ask(self, wish: Wish) -> None:
+        """Record ``wish``, replacing one that still waits, and return at once."""
+        with self._changed:
+            self._waiting = [wish]
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def outdated(self) -> bool:
+        """Return whether a newer wish waits, so that the present work is for nothing."""
+        with self._changed:
+            return bool(self._waiting)
+
+    def idle(self) -> bool:
+        """Return whether everything that was asked for is done."""
+        with self._changed:
+            return not self._waiting and not self._busy
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until idle, or ``timeout`` seconds have passed; return whether it is idle.
+
+        Called from the worker's own thread (a callback that waits for itself) it returns at once.
+        """
+        if threading.current_thread() is self._thread:
+            return False
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._changed:
+            while self._waiting or self._busy:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                self._changed.wait(left)
+            return True
+
+    def _loop(self) -> None:
+        while (wish := self._next()) is not None:
+            try:
+                self._work(wish[0])
+            finally:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
+
+    def _next(self) -> list[Wish] | None:
+        """Take the newest wish; None once there was none for a while, and the thread ends."""
+        with self._changed:
+            if not self._waiting:
+                self._changed.wait_for(lambda: bool(self._waiting), timeout=_IDLE_SECONDS)
+            if not self._waiting:
+                self._thread = None
+                return None
+            wish, self._waiting = self._waiting, []
+            self._busy = True
+            return wish

@@ -1,0 +1,22 @@
+"""One file per model: small, lossless, checksummed, without pickle; it loads back to the bit.
+
+``save`` / ``load_`` for a file, ``to_bytes`` / ``from_bytes_`` for memory, ``breakdown`` for what
+every byte is spent on. The format is written down in ``archive.py``; a coding is a file of its own
+(``dense.py``, ``sparse.py``), listed in ``codings.py``.
+"""
+
+from lwlab.packing.breakdown import Breakdown, TensorBytes, breakdown
+from lwlab.packing.errors import PackingError
+from lwlab.packing.files import load_, save
+from lwlab.packing.model import from_bytes_, to_bytes
+
+__all__ = [
+    "Breakdown",
+    "PackingError",
+    "TensorBytes",
+    "breakdown",
+    "from_bytes_",
+    "load_",
+    "save",
+    "to_bytes",
+]
