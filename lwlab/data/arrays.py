@@ -159,9 +159,10 @@ def _check_classes(labels: np.ndarray) -> int:
     present, counts = np.unique(labels, return_counts=True)
     highest = int(present[-1])
     if len(present) <= highest:
-        # A set of the first few only: a label of 1,000,000 must not list a million classes.
+        # Only the first few are looked for: a label of 1,000,000 must not list a million classes.
         missing = np.setdiff1d(np.arange(min(highest, len(present) + 3)), present)[:3]
-        more = ", ..." if highest + 1 - len(present) > len(missing) else ""
+        unsaid = highest + 1 - len(present) - len(missing)
+        more = f" and {format_count(unsaid)} more" if unsaid else ""
         raise ValueError(
             f"targets must use every class from 0 to {highest}, got no example of "
             f"{', '.join(map(str, missing))}{more}. {_RENUMBER}"

@@ -18,7 +18,7 @@ from lwlab.checks import check_choice
 from lwlab.data.catalogue import PUBLIC_SETS, PublicSet
 from lwlab.data.dataset import Dataset, Split
 from lwlab.data.download import download
-from lwlab.data.places import VARIABLE, cache_folder, find_place, search_roots
+from lwlab.data.places import VARIABLE, cache_folder, describe_search, find_place, search_roots
 from lwlab.data.splitting import stratified_split
 
 __all__ = ["KNOWN", "available", "load"]
@@ -106,18 +106,15 @@ def _as_split(images: np.ndarray, labels: np.ndarray) -> Split:
 
 
 def _download(known: PublicSet, roots: list[Path]) -> Path:
-    """Download ``known`` into the cache and return its place there."""
-    place = cache_folder() / known.places[0]
-    folder = place.parent if place.name.endswith(".tar.gz") else place
+    """Download what the cache lacks of ``known`` and return its place there."""
     try:
         for file in known.downloads:
-            download(file, folder)
+            download(file, cache_folder() / known.name)
     except ConnectionError as error:
-        wanted = (Path(known.places[0]).parent if folder != place else Path(known.places[0])).name
         # The network's own traceback runs over pages and says no more than this sentence.
         raise FileNotFoundError(
-            f"{known.name} must lie in one of {', '.join(map(str, roots))}, or be downloaded: "
-            f"{error}. Set {VARIABLE} to a folder that holds "
-            f"{wanted}/{known.downloads[0].name}, or load it once with a network."
+            f"{known.name} must lie in one of {'; '.join(describe_search(known, roots))}; or be "
+            f"downloaded, but {error}. Set {VARIABLE} to a folder that holds "
+            f"{known.name}/{known.downloads[0].name}, or load it once with a network."
         ) from None
-    return place
+    return cache_folder() / known.places[0]

@@ -15,7 +15,7 @@ import numpy as np
 
 from lwlab.data.cifar import CIFAR10_FOLDER, TEST_FILES, TRAIN_FILES, read_cifar10
 from lwlab.data.download import PublicFile
-from lwlab.data.files import check_labels
+from lwlab.data.files import check_labels, content_path
 from lwlab.data.idx import read_idx
 
 __all__ = ["PUBLIC_SETS", "Examples", "PublicSet", "read_idx_set"]
@@ -31,10 +31,10 @@ class PublicSet:
     Attributes:
         name: what ``load`` calls it.
         title: what it is, in a few words.
-        places: where it may lie under a root, as relative paths; the first is where a download
-            goes. A place is a folder with all of ``files``, or an archive (``.tar.gz``).
+        places: where it may lie under a root, as relative paths, the usual one first. A place is a
+            folder with all of ``files``, or an archive (``.tar.gz``).
         files: the names in such a folder; each may also end in ``.gz``.
-        downloads: the public files, which make the first place complete.
+        downloads: the public files; put in a folder called ``name`` they complete the first place.
         class_names: of class 0, 1, ...
         validation_size: how many training examples are held out.
         read: place -> ((train images, labels), (test images, labels)), everything checked.
@@ -77,8 +77,7 @@ def read_idx_set(
     """
     parts = []
     for position, name in enumerate(_IDX_FILES):
-        gzipped = folder / f"{name}.gz"
-        path = gzipped if gzipped.is_file() else folder / name
+        path = content_path(folder, name)
         count = counts[position // 2]
         is_labels = position % 2 == 1
         array = read_idx(path, (count,) if is_labels else (count, 28, 28), sha256[position])

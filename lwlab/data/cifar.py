@@ -18,6 +18,7 @@ from lwlab.data.files import (
     DataFileError,
     check_labels,
     check_sha256,
+    content_path,
     open_content,
     read_body,
 )
@@ -58,7 +59,7 @@ def read_cifar10(
     contents = read(place, num_bytes)
     records = {}
     for name, content in contents.items():
-        source = place / name if place.is_dir() else f"{place}: {name}"
+        source = content_path(place, name) if place.is_dir() else f"{place}: {name}"
         records[name] = np.frombuffer(content, dtype=np.uint8).reshape(-1, _RECORD_BYTES)
         check_labels(source, records[name][:, 0])
         check_sha256(source, (sha256 or {}).get(name), content)
@@ -73,8 +74,9 @@ def _examples(records: Mapping[str, np.ndarray], names: tuple[str, ...]) -> Exam
 def _read_folder(folder: Path, num_bytes: int) -> dict[str, bytes]:
     contents = {}
     for name in TRAIN_FILES + TEST_FILES:
-        with open_content(folder / name) as stream:
-            contents[name] = read_body(stream, folder / name, num_bytes)
+        path = content_path(folder, name)
+        with open_content(path) as stream:
+            contents[name] = read_body(stream, path, num_bytes)
     return contents
 
 

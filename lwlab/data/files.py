@@ -19,13 +19,27 @@ import numpy as np
 
 from lwlab.units import format_count
 
-__all__ = ["REPLACE", "DataFileError", "check_labels", "check_sha256", "open_content", "read_body"]
+__all__ = [
+    "REPLACE",
+    "DataFileError",
+    "check_labels",
+    "check_sha256",
+    "content_path",
+    "open_content",
+    "read_body",
+]
 
 REPLACE = "Delete it and load again, or put the original file in its place."
 
 
 class DataFileError(ValueError):
     """A data file is cut off, altered or of another kind; the message says which and what to do."""
+
+
+def content_path(folder: Path, name: str) -> Path:
+    """Return where the content ``name`` lies: in ``name.gz`` if there is one, else in ``name``."""
+    gzipped = folder / f"{name}.gz"
+    return gzipped if gzipped.is_file() else folder / name
 
 
 @contextmanager

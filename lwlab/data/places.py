@@ -8,8 +8,16 @@ from pathlib import Path
 import pooch
 
 from lwlab.data.catalogue import PublicSet
+from lwlab.data.files import content_path
 
-__all__ = ["SYSTEM_FOLDER", "VARIABLE", "cache_folder", "find_place", "search_roots"]
+__all__ = [
+    "SYSTEM_FOLDER",
+    "VARIABLE",
+    "cache_folder",
+    "describe_search",
+    "find_place",
+    "search_roots",
+]
 
 VARIABLE = "LWLAB_DATA"
 # Where Debian's dataset-* packages install.
@@ -56,7 +64,25 @@ def find_place(known: PublicSet, roots: list[Path]) -> Path | None:
     return None
 
 
+def describe_search(known: PublicSet, roots: list[Path]) -> list[str]:
+    """Return each root in words, with the first file that is missing in a place begun there."""
+    texts = []
+    for root in roots:
+        missing = {root / place: _missing(root / place, known) for place in known.places}
+        lacks = [
+            f"{place} lacks {names[0]}"
+            for place, names in missing.items()
+            if 0 < len(names) < len(known.files)
+        ]
+        texts.append(f"{root} ({', '.join(lacks)})" if lacks else str(root))
+    return texts
+
+
 def _is_complete(place: Path, known: PublicSet) -> bool:
     if place.name.endswith(".tar.gz"):
         return place.is_file()
-    return all((place / name).is_file() or (place / f"{name}.gz").is_file() for name in known.files)
+    return not _missing(place, known)
+
+
+def _missing(folder: Path, known: PublicSet) -> list[str]:
+    return [name for name in known.files if not content_path(folder, name).is_file()]

@@ -33,6 +33,7 @@ Result = TypeVar("Result")
 
 # Shorter work is shown when it is done: a mark that comes and goes in a blink only flickers.
 _SHOW_WORKING_AFTER_SECONDS = 0.06
+_HISTORY_LENGTH = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         self.controls = controls
         self._start_params = params
         self._params, self._result, self._error = params, None, None
+        self._history: list[tuple[Params, Result]] = []
         self._state = threading.RLock()
         self._shown_once = threading.Event()
         self._silent = False
@@ -109,6 +111,12 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         """Why the newest wish could not be met, or None."""
         with self._state:
             return self._error
+
+    @property
+    def history(self) -> tuple[tuple[Params, Result], ...]:
+        """The newest whole results with their parameters, oldest first; at most 200."""
+        with self._state:
+            return tuple(self._history)
 
     # ---- driving it without a browser ----------------------------------------------------------
 
@@ -194,6 +202,8 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         with self._state:
             self._params, self._result, self._error = params, part.result, None
             self._pending = False
+            if not part.estimate:
+                self._history = [*self._history[1 - _HISTORY_LENGTH :], (params, part.result)]
             self._show(screen, part.estimate)
         self._shown_once.set()
 

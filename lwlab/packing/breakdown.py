@@ -7,9 +7,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lwlab.packing.archive import Entry, frame_length, read_archive
+from lwlab.packing.archive import frame_length
 from lwlab.packing.files import read_file
 from lwlab.packing.model import Packed, check_packed
+from lwlab.packing.reading import Entry, read_archive
 from lwlab.units import format_bytes, format_count, format_percent
 
 __all__ = ["Breakdown", "TensorBytes", "breakdown"]

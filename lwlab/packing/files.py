@@ -10,8 +10,9 @@ from pathlib import Path
 from torch import nn
 
 from lwlab.checks import check_module
-from lwlab.packing.archive import MAGIC, check_magic
+from lwlab.packing.archive import MAGIC
 from lwlab.packing.model import read_into_, to_bytes
+from lwlab.packing.reading import check_magic
 
 __all__ = ["load_", "read_file", "save"]
 

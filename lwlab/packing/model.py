@@ -10,8 +10,9 @@ from torch.nn.utils import parametrize
 
 from lwlab.checks import check_module
 from lwlab.models.layers import plain_state
-from lwlab.packing.archive import Entry, decode, memory_key, read_archive, write_archive
+from lwlab.packing.archive import memory_key, write_archive
 from lwlab.packing.errors import PackingError
+from lwlab.packing.reading import Entry, decode, read_archive
 from lwlab.packing.tensors import TensorSpec, fill_from_bits_, spec_of
 
 __all__ = ["Packed", "check_packed", "from_bytes_", "read_into_", "to_bytes"]

@@ -1,0 +1,231 @@
+"""How live the labs are: key to redrawn and re-scored figure, in a real Chromium.
+
+    python benchmarks/live.py [--moves 50] [--data ../shared/data]
+
+Everything is measured in one run on one page and reported beside the floor of that page: the way of
+an IntSlider's key press to a Label that shows its value, which computes and draws nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from playwright.sync_api import Page
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+from jupyter import Server, chromium, jupyter_server, open_notebook, run_all
+
+FLOOR = """
+import ipywidgets as widgets
+slider, label = widgets.IntSlider(50, 0, 1000), widgets.Label("50")
+slider.observe(lambda change: setattr(label, "value", str(change["new"])), names="value")
+label.add_class("floor-label"); slider.add_class("floor-slider")
+widgets.VBox([slider, label])
+"""
+LAB = """
+from lwlab import data
+from lwlab.labs import PruneLab
+from lwlab.models import SimpleCNN
+from lwlab.train import fit
+dataset = data.load("{name}")
+model = SimpleCNN(dataset.input_shape, dataset.num_classes)
+for record in fit(model, dataset, epochs={epochs}, steps_per_record=20):
+    if record.step >= 100: break
+lab = PruneLab(model, dataset, sparsity=0.3)
+lab.add_class("bench-lab")
+lab
+"""
+EIGHT_SETUP = """
+import numpy, torch
+from IPython.display import display
+from lwlab import plots
+from lwlab.labs import LivePlot
+"""
+EIGHT = """
+for n in range(8):
+    display(LivePlot(plots.weight_histogram(torch.randn(100_000), threshold=0.1 * n), columns=1))
+"""
+
+# Keydown to the moment the watched element has changed, in the page's own clock.
+ARM = """([selector, attribute]) => {
+    const node = document.querySelector(selector);
+    window.__moved = new Promise(resolve => {
+        let pressed = null;
+        const key = () => { pressed ??= performance.now(); };
+        document.addEventListener('keydown', key, {capture: true, once: true});
+        const watch = new MutationObserver(() => {
+            if (pressed === null) return;
+            watch.disconnect();
+            resolve(performance.now() - pressed);
+        });
+        watch.observe(node, attribute
+            ? {attributes: true, attributeFilter: [attribute]}
+            : {childList: true, characterData: true, subtree: true});
+    });
+}"""
+
+
+def notebook(folder: Path, name: str, *cells: str) -> str:
+    """Write a notebook of code cells and return its file name."""
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells])
+    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    (folder / name).write_text(nbformat.writes(nb))
+    return name
+
+
+def percentiles(times: list[float]) -> tuple[float, float]:
+    """Return p50 and p95."""
+    ordered = sorted(times)
+    return statistics.median(ordered), ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]
+
+
+def timed_moves(page: Page, handle: str, watched: str, attribute: str | None, moves: int):
+    """Press an arrow key ``moves`` times, each after the last was answered; return milliseconds."""
+    page.locator(handle).first.focus()
+    times = []
+    for move in range(moves + 3):
+        page.evaluate(ARM, [watched, attribute])
+        page.keyboard.press("ArrowLeft" if move % 2 else "ArrowRight")
+        elapsed = page.evaluate("() => window.__moved")
+        page.wait_for_timeout(120)
+        if move >= 3:  # the first ones warm up
+            times.append(elapsed)
+    return times
+
+
+def wait_at_rest(page: Page) -> None:
+    """Wait until the lab shows a whole, fresh result."""
+    page.wait_for_selector('.bench-lab .lwlab-live[data-status="fresh"][data-drawn]')
+
+
+def burst(page: Page, handle: str, presses: int = 60) -> tuple[float, str]:
+    """Press a key many times at once; return ms from the last press to the last drawing."""
+    page.locator(handle).first.focus()
+    page.evaluate(
+        """() => {
+            window.__last = 0; window.__drawn = 0;
+            document.addEventListener('keydown', () => { window.__last = performance.now(); }, true);
+            new MutationObserver(() => { window.__drawn = performance.now(); }).observe(
+                document.querySelector('.bench-lab .lwlab-live'),
+                {attributes: true, attributeFilter: ['data-drawn']});
+        }"""
+    )
+    for _ in range(presses):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(1500)
+    readout = page.locator(".bench-lab .widget-readout").first.inner_text()
+    return page.evaluate("() => window.__drawn - window.__last"), readout
+
+
+def bench_prune(page: Page, moves: int) -> None:
+    """Floor and PruneLab on digits, on one page."""
+    lab_handle = ".bench-lab .noUi-handle"
+    for attempt in range(3):
+        floor = percentiles(
+            timed_moves(page, ".floor-slider .noUi-handle", ".floor-label", None, moves)
+        )
+        lab = percentiles(
+            timed_moves(page, lab_handle, ".bench-lab .lwlab-live", "data-drawn", moves)
+        )
+        print(f"round {attempt + 1}, {moves} moves, p50 / p95 in ms")
+        print(f"  floor     {floor[0]:6.1f} / {floor[1]:6.1f}")
+        print(f"  PruneLab  {lab[0]:6.1f} / {lab[1]:6.1f}")
+        ratios = lab[0] / floor[0], lab[1] / floor[1]
+        print(f"  ratio     {ratios[0]:6.2f} / {ratios[1]:6.2f}  (wanted at most 4 / 4)")
+    after, readout = burst(page, lab_handle)
+    shown = page.locator(".bench-lab .lwlab-headline").inner_text().replace("\n", " ")
+    print(f"  60 quick moves: the last at {readout}, drawn {after:.0f} ms after it (wanted 150)")
+    print(f"    on screen: {shown[:160]}")
+
+
+def bench_fashion(page: Page, moves: int) -> None:
+    """First estimate, and the whole validation split at rest, on Fashion-MNIST."""
+    firsts, wholes = [], []
+    handle = page.locator(".bench-lab .noUi-handle").first
+    for move in range(moves):
+        wait_at_rest(page)
+        handle.focus()
+        page.evaluate(ARM, [".bench-lab .lwlab-live", "data-drawn"])
+        page.evaluate(
+            """() => { window.__rest = new Promise(resolve => {
+                const live = document.querySelector('.bench-lab .lwlab-live');
+                let pressed = null, estimated = false;
+                document.addEventListener('keydown', () => { pressed ??= performance.now(); },
+                                          {capture: true, once: true});
+                const watch = new MutationObserver(() => {
+                    if (live.dataset.status === 'estimate') estimated = true;
+                    if (pressed === null || !estimated || live.dataset.status !== 'fresh') return;
+                    watch.disconnect();
+                    resolve(performance.now() - pressed);
+                });
+                watch.observe(live, {attributes: true});
+            }); }"""
+        )
+        page.keyboard.press("ArrowLeft" if move % 2 else "ArrowRight")
+        firsts.append(page.evaluate("() => window.__moved"))
+        wholes.append(page.evaluate("() => window.__rest"))
+    print(f"fashion_mnist, 5,000 validation images, {moves} moves, p50 / p95 in ms")
+    for label, times, wanted in (("first estimate", firsts, 250), ("whole split", wholes, 1000)):
+        p50, p95 = percentiles(times)
+        print(f"  {label:15s} {p50:6.0f} / {p95:6.0f}  (wanted {wanted})")
+
+
+def bench_eight(browser, server: Server) -> None:
+    """Bytes and seconds for a page with eight plots."""
+    page = browser.new_page()
+    page.close()
+    page = open_notebook(browser, server, "eight.ipynb")
+    received = []
+    page.on("websocket", lambda ws: ws.on("framereceived", lambda data: received.append(len(data))))
+    page.reload()  # so that the counter sees the kernel's socket from the start
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    page.wait_for_timeout(4000)
+    commands = "window.jupyterapp.commands.execute"
+    page.evaluate(f"() => {commands}('notebook:move-cursor-up')")
+    page.evaluate(f"() => {commands}('notebook:run-cell-and-select-next')")
+    before, started = sum(received), time.perf_counter()
+    page.evaluate(f"() => {commands}('notebook:run-cell')")
+    page.wait_for_function(
+        "() => document.querySelectorAll('.lwlab-live[data-drawn]').length === 8", timeout=60_000
+    )
+    elapsed = time.perf_counter() - started
+    print(
+        f"eight plots: {elapsed:.2f} s to the last one drawn (wanted 3), "
+        f"{(sum(received) - before) / 1e6:.2f} MB over the websocket (wanted under 6)"
+    )
+
+
+def main() -> None:
+    """Run everything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--moves", type=int, default=50)
+    parser.add_argument("--data", default=os.environ.get("LWLAB_DATA", "../shared/data"))
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="lwlab-live-"))
+    notebook(folder, "digits.ipynb", FLOOR, LAB.format(name="digits", epochs=10))
+    notebook(folder, "fashion.ipynb", LAB.format(name="fashion_mnist", epochs=1))
+    notebook(folder, "eight.ipynb", EIGHT_SETUP, EIGHT)
+    environment = {"LWLAB_DATA": str(Path(options.data).resolve())}
+    with jupyter_server(folder, environment) as server, chromium() as browser:
+        page = open_notebook(browser, server, "digits.ipynb")
+        run_all(page)
+        wait_at_rest(page)
+        bench_prune(page, options.moves)
+        page.close()
+        page = open_notebook(browser, server, "fashion.ipynb")
+        run_all(page)
+        wait_at_rest(page)
+        bench_fashion(page, min(20, options.moves))
+        page.close()
+        bench_eight(browser, server)
+
+
+if __name__ == "__main__":
+    main()

