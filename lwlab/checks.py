@@ -151,5 +151,6 @@ def did_you_mean(value: Any, allowed: Collection[str]) -> str:
     # Imported here: difflib is only wanted once something has gone wrong.
     from difflib import get_close_matches  # noqa: PLC0415
 
-    near = get_close_matches(str(value), list(allowed), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    names = {name.lower(): name for name in allowed}  # "MNIST" is a near miss of "mnist"
+    near = get_close_matches(str(value).lower(), list(names), n=1)
+    return f" Did you mean {names[near[0]]!r}?" if near else ""

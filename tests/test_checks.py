@@ -73,6 +73,11 @@ def test_a_near_miss_among_choices_gets_a_suggestion():
         checks.check_choice("scope", "globl", ("global", "layer"))
 
 
+def test_a_name_in_other_letters_is_a_near_miss():
+    assert checks.did_you_mean("MNIST", ["mnist", "digits"]) == " Did you mean 'mnist'?"
+    assert checks.did_you_mean("zzz", ["mnist", "digits"]) == ""
+
+
 def test_finite_tensors_pass_and_others_say_where():
     tensor = torch.tensor([[1.0, 2.0], [math.nan, math.inf]])
     assert checks.check_finite("inputs", tensor[:1]) is not None

@@ -155,7 +155,6 @@ def fill_from_bits_(tensor: Tensor, bits: np.ndarray, stored: StoredType) -> Non
     """Write raw bits (any shape of as many elements) into ``tensor``, whatever its strides."""
     native = bits.astype(f"u{stored.item_bytes}", copy=False)
     signed = native if stored.item_bytes == 1 else native.view(f"i{stored.item_bytes}")
-    # Inference mode, unlike no_grad, may also write to a model that was built in inference mode.
-    with torch.inference_mode():
+    with torch.no_grad():
         source = torch.from_numpy(signed).reshape(tensor.shape)
         tensor.detach().view(stored.integer).copy_(source)

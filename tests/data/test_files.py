@@ -1,3 +1,4 @@
+import contextlib
 import gzip
 import hashlib
 import io
@@ -63,14 +64,17 @@ def test_a_cut_gzip_file_is_refused(tmp_path, cut):
 
 
 @given(position=st.integers(10, 10_000), bit=st.integers(0, 7))
-def test_no_flipped_bit_of_a_gzip_stream_goes_unnoticed(tmp_path_factory, position, bit):
+def test_no_flipped_bit_of_a_gzip_stream_alters_the_content_unnoticed(
+    tmp_path_factory, position, bit
+):
     packed = bytearray(gzip.compress(CONTENT))
     position = 10 + position % (len(packed) - 10)  # The first ten bytes are the header.
     packed[position] ^= 1 << bit
     path = tmp_path_factory.mktemp("flipped") / "a.gz"
     path.write_bytes(packed)
-    with pytest.raises(DataFileError):
-        read(path, 100)
+    # A few bits are padding, which no reader sees: then the content is still the right one.
+    with contextlib.suppress(DataFileError):
+        assert read(path, 100) == CONTENT
 
 
 def test_a_gzip_bomb_is_not_inflated(tmp_path):

@@ -148,6 +148,7 @@ def test_a_model_built_in_inference_mode_can_be_filled():
     data = packing.to_bytes(SimpleCNN(seed=1))
     with torch.inference_mode():
         model = SimpleCNN(seed=2)
+    assert model.fc1.weight.is_inference()
     packing.from_bytes_(model, data)
     assert packing.to_bytes(model) == data
 
@@ -207,6 +208,19 @@ def test_a_transposed_view_of_the_same_memory_is_no_tied_tensor(bag):
     packing.from_bytes_(model, packing.to_bytes(bag({"a": square, "b": square.T})))
     assert model.a.tolist() == [[1, 2], [3, 4]]
     assert model.b.tolist() == [[1, 3], [2, 4]]
+
+
+def test_the_same_memory_seen_as_another_type_is_no_tied_tensor(bag):
+    floats = torch.ones(4)
+    model = bag({"a": torch.zeros(4), "b": torch.zeros(4, dtype=torch.int32)})
+    packing.from_bytes_(model, packing.to_bytes(bag({"a": floats, "b": floats.view(torch.int32)})))
+    assert model.a.tolist() == [1] * 4
+    assert model.b.tolist() == [0x3F800000] * 4
+
+
+def test_empty_tensors_are_not_taken_for_tied_ones(bag):
+    data = packing.to_bytes(bag({"a": torch.empty(0), "b": torch.empty(0)}))
+    assert [row.coding for row in packing.breakdown(data).tensors] == ["dense", "dense"]
 
 
 AS_SAVED = "Load into a model built with the class and sizes that were saved."
@@ -269,6 +283,13 @@ def test_an_expanded_buffer_is_packed_but_not_written_into(bag):
     plain = bag({"x": torch.zeros(3)})
     packing.from_bytes_(plain, data)
     assert plain.x.tolist() == [1, 1, 1]
+
+
+def test_a_single_element_with_stride_zero_can_be_filled(bag):
+    model = bag({"x": torch.zeros(()).expand(1)})
+    assert model.x.stride() == (0,)
+    packing.from_bytes_(model, packing.to_bytes(bag({"x": torch.ones(1)})))
+    assert model.x.tolist() == [1]
 
 
 def test_a_tensor_that_a_module_makes_up_for_its_state_is_not_written_into():

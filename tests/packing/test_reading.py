@@ -247,6 +247,14 @@ def test_each_lie_of_a_hostile_file_is_named(reference, tensors, reason):
         packing.breakdown(data)
 
 
+def test_a_name_that_grows_too_long_by_what_it_shares_is_refused(reference):
+    heads = reference.entry(b"n" * 200, 0, (0,), 0) + reference.entry(b"m" * 56, 0, (0,), 0, 200)
+    refused(
+        reference.sealed(b"LWLB\x01\x02" + heads),
+        f"data is damaged: its name length is 56, above the limit of 55{AGAIN}",
+    )
+
+
 def test_bytes_after_the_last_tensor_are_refused(reference, good):
     refused(
         reference.sealed(good[:-4] + b"more"),

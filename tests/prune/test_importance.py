@@ -98,8 +98,10 @@ def test_ready_tensors_are_taken_by_name_and_the_rest_passed_over():
         (
             "magnitude",
             TypeError,
-            "importance must be a function of a weight, RandomImportance(seed) or a dict of "
-            "tensors by layer name, got str. Try lwlab.prune.magnitude.",
+            (
+                "importance must be a function of a weight, RandomImportance(seed) or a dict of "
+                "tensors by layer name, got str. Try lwlab.prune.magnitude."
+            ),
         ),
     ],
     ids=["missing layer", "wrong shape", "no tensor", "a text"],

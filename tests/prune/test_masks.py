@@ -62,9 +62,7 @@ def test_a_negative_cut_and_a_weight_that_is_not_finite_are_refused(function, na
     sentence = f"{name} must be a finite number of at least 0, got -0.1."
     with pytest.raises(ValueError, match="^" + re.escape(sentence) + "$"):
         function(torch.ones(2), -0.1)
-    sentence = (
-        "weight must be finite, got 1 NaN or infinite of 2 values (the first at index (1,))."
-    )
+    sentence = "weight must be finite, got 1 NaN or infinite of 2 values (the first at index (1,))."
     with pytest.raises(ValueError, match="^" + re.escape(sentence) + "$"):
         function(torch.tensor([1.0, float("nan")]), 0.1)
 
