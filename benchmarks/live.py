@@ -75,7 +75,11 @@ ARM = """([selector, attribute]) => {
 def notebook(folder: Path, name: str, *cells: str) -> str:
     """Write a notebook of code cells and return its file name."""
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells])
-    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nb.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     (folder / name).write_text(nbformat.writes(nb))
     return name
 

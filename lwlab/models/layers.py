@@ -10,7 +10,7 @@ Two questions are answered here for the whole library:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -80,29 +80,35 @@ def plain_state(model: nn.Module) -> dict[str, Tensor]:
         TypeError: ``model`` is not an ``nn.Module``.
     """
     check_module("model", model)
-    parametrized = {
-        prefix: module
-        for prefix, module in model.named_modules()
+    # A module used under two names counts under both, as it does in a state_dict.
+    modules = dict(model.named_modules(remove_duplicate=False))
+    hidden = tuple(
+        _join(prefix, "parametrizations.")
+        for prefix, module in modules.items()
         if parametrize.is_parametrized(module)
-    }
-    if not parametrized:
-        return dict(model.state_dict())
-    hidden = tuple(_join(prefix, "parametrizations.") for prefix in parametrized)
+    )
     state = {name: t for name, t in model.state_dict().items() if not name.startswith(hidden)}
+    effective: dict[tuple[int, str], Tensor] = {}  # computed once, so that both names share it
     with torch.no_grad():
-        for prefix, module in parametrized.items():
-            for tensor_name in module.parametrizations:
-                state[_join(prefix, tensor_name)] = getattr(module, tensor_name).detach()
-    return _in_module_order(model, state)
+        for prefix, module in modules.items():
+            for tensor_name in getattr(module, "parametrizations", ()) if hidden else ():
+                key = (id(module), tensor_name)
+                if key not in effective:
+                    effective[key] = getattr(module, tensor_name).detach()
+                state[_join(prefix, tensor_name)] = effective[key]
+    return _in_module_order(modules, state)
 
 
 def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def _in_module_order(model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Order ``state`` by module, weight before bias, so that masking does not reorder a file."""
-    order = {prefix: position for position, (prefix, _) in enumerate(model.named_modules())}
+def _in_module_order(modules: Iterable[str], state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Order ``state`` by module, weight before bias.
+
+    Masking and baking reorder torch's own ``state_dict``; a file should not change with that.
+    """
+    order = {prefix: position for position, prefix in enumerate(modules)}
 
     def position(name: str) -> tuple[int, int]:
         prefix, _, tensor_name = name.rpartition(".")

@@ -83,9 +83,7 @@ def test_set_moves_the_controls_too_and_asks_once(lab):
 
 
 def test_set_refuses_unknown_names_and_bad_values_and_moves_nothing(lab):
-    with says(
-        ValueError, "set() knows 'number' or 'word', got 'nunber'. Did you mean 'number'?"
-    ):
+    with says(ValueError, "set() knows 'number' or 'word', got 'nunber'. Did you mean 'number'?"):
         lab.set(nunber=3)
     with says(ValueError, "number must be 0 to 9, got 30."):
         lab.set(word="b", number=30)

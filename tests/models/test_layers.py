@@ -74,6 +74,24 @@ def test_plain_state_of_a_parametrized_bare_layer():
     assert list(plain_state(layer)) == ["weight", "bias"]
 
 
+def test_a_shared_parametrized_module_keeps_both_names_and_one_tensor():
+    model = Shared()
+    names = set(model.state_dict())
+    parametrize.register_parametrization(model.head, "weight", Half())
+    state = plain_state(model)
+    assert set(state) == names
+    assert state["head.weight"].data_ptr() == state["again.weight"].data_ptr()
+
+
+def test_removing_a_parametrization_does_not_reorder_the_state():
+    model = SimpleCNN()
+    names = list(plain_state(model))
+    parametrize.register_parametrization(model.conv2, "weight", Half())
+    parametrize.remove_parametrizations(model.conv2, "weight")
+    assert list(model.conv2.state_dict()) == ["bias", "weight"]  # torch's own order now
+    assert list(plain_state(model)) == names
+
+
 def test_plain_state_keeps_the_buffers_of_a_normalization():
     names = set(plain_state(Shared()))
     assert {"body.1.running_mean", "body.1.num_batches_tracked"} <= names

@@ -45,9 +45,7 @@ def test_the_seed_decides_the_weights_and_the_callers_stream_is_left_alone(netwo
     assert torch.equal(torch.rand(1), expected)
     for a, b in zip(first.state_dict().values(), same.state_dict().values(), strict=True):
         assert torch.equal(a, b)
-    assert not torch.equal(
-        next(first.parameters()).flatten(), next(other.parameters()).flatten()
-    )
+    assert not torch.equal(next(first.parameters()).flatten(), next(other.parameters()).flatten())
 
 
 @pytest.mark.parametrize("network", ALL)
