@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the name of the program; ``sys.argv[1:]`` by default.
 
     Returns:
-        The exit code: 0; 2 for what the user can mend (one sentence on stderr), or JupyterLab's own.
+        The exit code: 0, JupyterLab's own, or 2 after a sentence on stderr that says what to mend.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     ours, jupyter = words, []
@@ -68,19 +68,12 @@ def _lab(options: argparse.Namespace, jupyter: Sequence[str]) -> int:
     folder = options.folder.expanduser().resolve()
     # Asked first: nothing should be copied by a command that then does not do what it says.
     if not options.no_open and find_spec("jupyterlab") is None:
-        raise ModuleNotFoundOnOpen
-    print(copy_lessons(folder), flush=True)
-    return 0 if options.no_open else _open_jupyterlab(folder, jupyter)
-
-
-class ModuleNotFoundOnOpen(FileNotFoundError):
-    """JupyterLab is not installed in this environment."""
-
-    def __init__(self) -> None:
-        super().__init__(
+        raise FileNotFoundError(
             'JupyterLab is not installed here. Install it: pip install "lwlab[lab]" '
             "(or copy the lessons only: lwlab lab --no-open)"
         )
+    print(copy_lessons(folder), flush=True)
+    return 0 if options.no_open else _open_jupyterlab(folder, jupyter)
 
 
 def _open_jupyterlab(folder: Path, extra: Sequence[str]) -> int:
@@ -89,10 +82,12 @@ def _open_jupyterlab(folder: Path, extra: Sequence[str]) -> int:
     # listens on loopback only, behind its token.
     if hasattr(os, "geteuid") and os.geteuid() == 0 and "--allow-root" not in extra:
         command.append("--allow-root")
-    try:
-        return subprocess.run(command, cwd=folder, check=False).returncode
-    except KeyboardInterrupt:  # Ctrl-C is the usual way to end JupyterLab
-        return 0
+    process = subprocess.Popen(command, cwd=folder)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # Ctrl-C reaches JupyterLab too, which asks whether to stop: wait for its end
 
 
 def _sentence(error: OSError, folder: Path) -> str:

@@ -1,8 +1,8 @@
 """Lessons brought to a folder of the user's, and brought up to date without losing their work.
 
-What we copied is remembered in a small manifest in the folder: the SHA-256 of each lesson as we last
-offered it. A file that still has that content is ours to replace; any other file is the user's and
-stays as it is. Where a lesson that the user changed has a newer version, that goes beside it.
+What we copied is remembered in a small manifest in the folder: the SHA-256 of each lesson as we
+last offered it. A file that still has that content is ours to replace; any other file is the user's
+and stays as it is. Where a lesson that the user changed has a newer version, that goes beside it.
 """
 
 from __future__ import annotations

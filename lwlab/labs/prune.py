@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class PruneParams:
         check_choice("scope", self.scope, _SCOPES)
 
     def as_arguments(self) -> dict[str, float | str]:
-        """Return what ``prune.masked`` is called with."""
+        """Return what ``prune.mask_model_`` is called with."""
         if self.by == "sparsity":
             return {"sparsity": self.sparsity, "scope": self.scope}
         return {self.by: getattr(self, self.by)}
@@ -114,7 +115,7 @@ class PruneLab(Lab[PruneParams, PruneResult]):
     ) -> None:
         params = PruneParams(by, sparsity, threshold, deviations, scope)
         self._model, self._dataset = check_module("model", model), dataset
-        self._baseline = self._measure(prune.masked(model, sparsity=0.0))
+        self._baseline = self._measure(self._pruned(PruneParams(sparsity=0.0)))
         weights = {layer.name: layer.weight.detach() for layer in compressible_layers(model)}
         self._view = view.PruneView(weights, self._baseline, type(model).__name__)
         controls = view.controls(params, weights)
@@ -162,7 +163,9 @@ class PruneLab(Lab[PruneParams, PruneResult]):
         return self._view.draw(params, result, [past for _, past in self.history])
 
     def _pruned(self, params: PruneParams) -> nn.Module:
-        return prune.masked(self._model, **params.as_arguments())
+        pruned = copy.deepcopy(self._model)
+        prune.mask_model_(pruned, **params.as_arguments())
+        return pruned
 
     def _results(self, pruned: nn.Module) -> Iterator[PruneResult]:
         breakdown = packing.breakdown(packing.to_bytes(pruned))

@@ -91,7 +91,9 @@ def plain_state(model: nn.Module) -> dict[str, Tensor]:
     effective: dict[tuple[int, str], Tensor] = {}  # computed once, so that both names share it
     with torch.no_grad():
         for prefix, module in modules.items():
-            for tensor_name in getattr(module, "parametrizations", ()) if hidden else ():
+            if not parametrize.is_parametrized(module):
+                continue
+            for tensor_name in module.parametrizations:
                 key = (id(module), tensor_name)
                 if key not in effective:
                     effective[key] = getattr(module, tensor_name).detach()
