@@ -26,7 +26,7 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
 lab: setup ## open JupyterLab on the first lesson (LWLAB_LAB_ARGS="--no-browser --port=9000")
-	cd notebooks && exec "$(VENV_PYTHON)" -m jupyterlab 00_start_here.ipynb $(ALLOW_ROOT) $(LWLAB_LAB_ARGS)
+	cd notebooks && exec "$(VENV_PYTHON)" -m jupyterlab --LabApp.default_url=/lab/tree/00_start_here.ipynb $(ALLOW_ROOT) $(LWLAB_LAB_ARGS)
 
 setup: $(STAMP) ## create or refresh .venv; does nothing when nothing changed (PYTHON=python3.12)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
+import runpy
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -77,17 +77,17 @@ def _lab(options: argparse.Namespace, jupyter: Sequence[str]) -> int:
 
 
 def _open_jupyterlab(folder: Path, extra: Sequence[str]) -> int:
-    command = [sys.executable, "-m", "jupyterlab", FIRST_LESSON, *extra]
+    """Become JupyterLab: no second process, so Ctrl-C and kill reach it as usual."""
+    # As default_url rather than as a file, so that the address it prints leads to the lesson too.
+    words = ["jupyter-lab", f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}", *extra]
     # Jupyter refuses root unless told; in a container there is often nobody else, and the server
     # listens on loopback only, behind its token.
     if hasattr(os, "geteuid") and os.geteuid() == 0 and "--allow-root" not in extra:
-        command.append("--allow-root")
-    process = subprocess.Popen(command, cwd=folder)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # Ctrl-C reaches JupyterLab too, which asks whether to stop: wait for its end
+        words.append("--allow-root")
+    os.chdir(folder)
+    sys.argv = words
+    runpy.run_module("jupyterlab", run_name="__main__")
+    return 0
 
 
 def _sentence(error: OSError, folder: Path) -> str:

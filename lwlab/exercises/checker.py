@@ -135,7 +135,8 @@ def _unequal(task: Task, case: Case, expected: Any, got: Any) -> str:
 def _where(function: Callable[..., Any], error: BaseException | None) -> str:
     """Return the line of the learner's function at which it raised, or an empty text."""
     code = getattr(function, "__code__", None)
-    if error is None or code is None:
+    # A lambda's line is the whole statement around it: it would only confuse.
+    if error is None or code is None or code.co_name == "<lambda>":
         return ""
     lines = [
         (frame.f_code.co_filename, line)

@@ -97,7 +97,7 @@ def described(value: Any) -> str:
     if kind == "ndarray":
         return "a numpy array (try torch.from_numpy)"
     if callable(value):
-        return f"a function ({kind}): are the brackets of a call missing?"
+        return f"a {kind} (are the brackets of a call missing?)"
     return f"{kind} {short_text(value)}"
 
 

@@ -109,4 +109,5 @@ def _row(values: Tensor, marks: Tensor) -> list[str]:
 
 
 def _number_text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    # Adding 0.0 turns -0.0 into 0.0: they are equal, and a sign would look like a difference.
+    return f"{value + 0.0:.4g}" if isinstance(value, float) else str(value)

@@ -153,13 +153,12 @@ class Prediction(widgets.VBox):
         return reveal
 
     def _on_lock(self, _button: widgets.Button) -> None:
+        if self.value is not None:
+            return  # a second click, made before the first one's answer was on screen
         if self.control.value is None:
             self._say("Choose one of the answers first, or skip.")
-            return
-        try:
+        else:
             self.set(self.control.value)
-        except ValueError as error:
-            self._say(str(error))
 
     def _finish(self) -> None:
         with self._state:

@@ -10,12 +10,12 @@ from typing import Any
 
 from torch import Tensor
 
-from lwlab.exercises.compare import differing
+from lwlab.exercises.compare import differing, form_mismatch
 from lwlab.exercises.pictures import html_of, text_of
 
 __all__ = ["CheckResult", "Difference", "panel"]
 
-_SIGNS = {"not yet": "\N{HOURGLASS}", "wrong": "\N{BALLOT X}", "passed": "\N{CHECK MARK}"}
+_SIGNS = {"not yet": "\N{HORIZONTAL ELLIPSIS}", "wrong": "\N{BALLOT X}", "passed": "\N{CHECK MARK}"}
 _COLOURS = {"not yet": "#888888", "wrong": "#b35900", "passed": "#00796b"}
 
 
@@ -48,10 +48,8 @@ class Difference:
 
 
 def _marks(expected: Any, got: Any) -> Tensor | None:
-    both = isinstance(expected, Tensor) and isinstance(got, Tensor)
-    if both and expected.shape == got.shape and expected.dtype == got.dtype:
-        return differing(expected, got)
-    return None
+    comparable = isinstance(expected, Tensor) and not form_mismatch(expected, got)
+    return differing(expected, got) if comparable else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,17 +112,15 @@ class NumberScale:
     def picture(self, guess: float | None, actual: float) -> str:
         """Return a bar from low to high with the two values marked on it."""
         there = self._place(actual)
-        marks = _mark(
-            f"\N{BLACK UP-POINTING TRIANGLE} measured {self.text(actual)}", there, "bottom"
-        )
+        marks = _below(f"measured {self.text(actual)}", there)
         if guess is not None:
             here = self._place(guess)
-            label = f"\N{BLACK DOWN-POINTING TRIANGLE} your guess {self.text(guess)}"
-            marks += _band(min(here, there), max(here, there)) + _mark(label, here, "top")
+            marks += _band(min(here, there), max(here, there))
+            marks += _above(f"your guess {self.text(guess)}", here)
         return (
-            f'<div aria-hidden="true" style="position:relative;height:3.8em;max-width:32em">'
-            f'<div style="position:absolute;left:0;right:0;top:1.5em;height:0.7em;'
-            f'border:1px solid currentColor;box-sizing:border-box"></div>{marks}</div>'
+            f'<div aria-hidden="true" style="position:relative;height:5.4em;max-width:32em;'
+            f'line-height:1.2"><div style="position:absolute;left:0;right:0;top:2.3em;'
+            f'height:0.7em;border:1px solid currentColor;box-sizing:border-box"></div>{marks}</div>'
         )
 
     def _place(self, value: float) -> float:
@@ -133,15 +131,30 @@ class NumberScale:
 def _band(left: float, right: float) -> str:
     return (
         f'<div style="position:absolute;left:{left:.1f}%;width:{right - left:.1f}%;'
-        f'top:1.5em;height:0.7em;background:currentColor;opacity:0.35"></div>'
+        f'top:2.3em;height:0.7em;background:currentColor;opacity:0.35"></div>'
     )
 
 
-def _mark(label: str, place: float, side: str) -> str:
+def _above(label: str, place: float) -> str:
+    return _label(label, place, 0) + _pointer("\N{BLACK DOWN-POINTING TRIANGLE}", place, 1.1)
+
+
+def _below(label: str, place: float) -> str:
+    return _pointer("\N{BLACK UP-POINTING TRIANGLE}", place, 3.0) + _label(label, place, 4.1)
+
+
+def _pointer(sign: str, place: float, top: float) -> str:
+    return (
+        f'<div style="position:absolute;top:{top}em;left:{place:.1f}%;'
+        f'transform:translateX(-50%)">{sign}</div>'
+    )
+
+
+def _label(text: str, place: float, top: float) -> str:
     # Shifted by its own width in proportion, a label stays inside the bar at both ends.
     return (
-        f'<div style="position:absolute;{side}:0;left:{place:.1f}%;white-space:nowrap;'
-        f'transform:translateX(-{place:.1f}%)">{escape(label)}</div>'
+        f'<div style="position:absolute;top:{top}em;left:{place:.1f}%;white-space:nowrap;'
+        f'transform:translateX(-{place:.1f}%)">{escape(text)}</div>'
     )
 
 

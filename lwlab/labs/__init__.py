@@ -3,5 +3,19 @@
 from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.live_plot import LivePlot, Screen
+from lwlab.labs.prune import PruneLab, PruneParams, PruneResult
+from lwlab.labs.train import TrainLab, TrainParams, TrainResult
 
-__all__ = ["Gate", "Lab", "LivePlot", "Part", "Screen"]
+__all__ = [
+    "Gate",
+    "Lab",
+    "LivePlot",
+    "Part",
+    "PruneLab",
+    "PruneParams",
+    "PruneResult",
+    "Screen",
+    "TrainLab",
+    "TrainParams",
+    "TrainResult",
+]

@@ -202,8 +202,8 @@ class TrainLab(Lab[TrainParams, TrainResult]):
         """Return curves, the run before as a ghost, a progress bar and the code."""
         records = result.records
         total = records[-1].total_steps if records else None
-        figure = plots.training_curves(records, total_steps=total, ghost=self._ghost)
-        return Screen((figure,), view.headline(params, result), view.code(self._model, params))
+        figures = plots.training_curves(records, total_steps=total, ghost=self._ghost)
+        return Screen(figures, view.headline(params, result), view.code(self._model, params))
 
     def _fit(self, params: TrainParams) -> Iterator[Record]:
         steps_an_epoch = max(1, len(self._dataset.train) // params.batch_size)

@@ -189,6 +189,6 @@ def check_targets(targets: Tensor, num_classes: int) -> None:
     outside = targets[(targets < 0) | (targets >= num_classes)]
     if len(outside):
         raise ValueError(
-            f"targets must be from 0 to {num_classes - 1} for a model with {num_classes} outputs, "
+            f"targets must be from 0 to {num_classes - 1} for {num_classes} classes, "
             f"got {int(outside[0])}."
         )

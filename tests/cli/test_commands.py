@@ -1,8 +1,7 @@
 import os
-import signal
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import pytest
 
@@ -11,18 +10,17 @@ from lwlab.cli import main
 
 
 @pytest.fixture
-def started(monkeypatch):
-    """What would be started instead of JupyterLab: a list of (command, folder)."""
+def started(monkeypatch, tmp_path):
+    """What would be started: a list of (arguments of JupyterLab, current folder)."""
     calls = []
 
-    class Process:
-        def __init__(self, command, cwd):
-            calls.append((command, cwd))
+    def run_module(name, run_name):
+        assert (name, run_name) == ("jupyterlab", "__main__")
+        calls.append((sys.argv[1:], Path.cwd()))
 
-        def wait(self):
-            return 0
-
-    monkeypatch.setattr("lwlab.cli.commands.subprocess.Popen", Process)
+    monkeypatch.setattr("lwlab.cli.commands.runpy.run_module", run_module)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.chdir(tmp_path)
     return calls
 
 
@@ -56,9 +54,8 @@ def test_the_default_folder_is_in_the_current_one(tmp_path, monkeypatch):
 def test_lab_opens_jupyterlab_in_the_folder_on_the_first_lesson(tmp_path, started, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert main(["lab", str(tmp_path / "mine"), "--", "--no-browser", "--port=9999"]) == 0
-    lesson = "00_start_here.ipynb"
-    command = [sys.executable, "-m", "jupyterlab", lesson, "--no-browser", "--port=9999"]
-    assert started == [(command, tmp_path / "mine")]
+    lesson = "--LabApp.default_url=/lab/tree/00_start_here.ipynb"
+    assert started == [([lesson, "--no-browser", "--port=9999"], tmp_path / "mine")]
 
 
 def test_root_in_a_container_is_allowed(tmp_path, started, monkeypatch):
@@ -111,30 +108,25 @@ def test_a_folder_without_permission_is_one_sentence_and_code_2(tmp_path, capsys
     )
 
 
-def test_the_exit_code_of_jupyterlab_is_handed_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("lwlab.cli.commands.sys.executable", "/bin/false")
-    assert main(["lab", str(tmp_path / "mine")]) == 1
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_ctrl_c_waits_for_jupyterlab_to_end_by_itself(tmp_path):
-    # Stands for JupyterLab, which asks on Ctrl-C whether to stop: it must not be killed meanwhile.
+def test_lwlab_becomes_jupyterlab_with_its_exit_code(tmp_path):
     (tmp_path / "jupyterlab.py").write_text(
-        "import pathlib, signal, time\n"
-        "def ended(*_): time.sleep(1); pathlib.Path('ended').touch(); raise SystemExit(7)\n"
-        "signal.signal(signal.SIGINT, ended)\n"
-        "pathlib.Path('ready').touch()\n"
-        "time.sleep(60)\n"
+        "import os, sys\nprint(os.getcwd(), sys.argv[-1] == '--port=9999' or sys.argv)\nsys.exit(7)"
     )
-    folder = tmp_path / "mine"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lwlab", "lab", str(folder)],
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "lwlab",
+            "lab",
+            tmp_path / "mine",
+            "--",
+            "--allow-root",
+            "--port=9999",
+        ],
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    while not (folder / "ready").exists() and process.poll() is None:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(30) == 7
-    assert (folder / "ended").exists()
+    assert done.returncode == 7, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{tmp_path / 'mine'} True"

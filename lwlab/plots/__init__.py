@@ -1,0 +1,20 @@
+"""Plots: records in, plotly figures out. No state, no widgets; ``template`` is the common style."""
+
+from lwlab.plots.bars import layer_bars, per_class_bars, size_bars
+from lwlab.plots.curves import training_curves
+from lwlab.plots.histogram import WeightBins, bin_weights, weight_histogram
+from lwlab.plots.template import describe
+from lwlab.plots.tradeoff import TradeoffPoint, accuracy_against_size
+
+__all__ = [
+    "TradeoffPoint",
+    "WeightBins",
+    "accuracy_against_size",
+    "bin_weights",
+    "describe",
+    "layer_bars",
+    "per_class_bars",
+    "size_bars",
+    "training_curves",
+    "weight_histogram",
+]
