@@ -119,8 +119,9 @@ class NumberScale:
             marks += _above(f"your guess {self.text(guess)}", here)
         return (
             f'<div aria-hidden="true" style="position:relative;height:5.4em;max-width:32em;'
-            f'line-height:1.2"><div style="position:absolute;left:0;right:0;top:2.3em;'
-            f'height:0.7em;border:1px solid currentColor;box-sizing:border-box"></div>{marks}</div>'
+            f'margin:0 0.6em;line-height:1.2"><div style="position:absolute;left:0;right:0;'
+            f'top:2.3em;height:0.7em;border:1px solid currentColor;box-sizing:border-box"></div>'
+            f"{marks}</div>"
         )
 
     def _place(self, value: float) -> float:

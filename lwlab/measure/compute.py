@@ -114,8 +114,12 @@ def _counting(model: nn.Module) -> Iterator[dict[str, int]]:
 
 
 def _example(input_shape: Sequence[int] | Tensor) -> Tensor:
-    if not isinstance(input_shape, Tensor):
+    if isinstance(input_shape, Sequence) and not isinstance(input_shape, str):
         return torch.zeros(1, *(check_count("input_shape", size) for size in input_shape))
+    if not isinstance(input_shape, Tensor):
+        raise TypeError(
+            f"input_shape must be the shape of one example, or a tensor, got {input_shape!r}."
+        )
     if input_shape.ndim < 1 or not len(input_shape):
         raise ValueError(
             f"input_shape must be a shape or at least one example input, got a tensor of shape "

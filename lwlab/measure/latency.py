@@ -103,10 +103,14 @@ def _fold_(module: nn.Module) -> None:
     # shares with its original, and would break the original.
     with evaluating(module):
         effective = {name: getattr(module, name) for name in module.parametrizations}
+    parameters = {n for n, chain in module.parametrizations.items() if [*chain.parameters(False)]}
     module.__class__ = parametrize.type_before_parametrizations(module)
     del module.parametrizations
     for name, tensor in effective.items():
-        module.register_parameter(name, nn.Parameter(tensor.clone(), requires_grad=False))
+        if name in parameters:
+            module.register_parameter(name, nn.Parameter(tensor.clone(), requires_grad=False))
+        else:
+            module.register_buffer(name, tensor.clone())
 
 
 def _milliseconds(model: nn.Module, batch: Tensor) -> float:

@@ -23,17 +23,6 @@ class KeepLarge(nn.Module):
         return torch.where(self.mask, weight, torch.zeros((), dtype=weight.dtype))
 
 
-class Answers(nn.Module):
-    """Returns its first inputs as logits: a model whose answers a test writes down."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(1, 1)
-
-    def forward(self, inputs):
-        return inputs
-
-
 class Breaks(nn.Module):
     """A layer that fails when it is run."""
 
@@ -73,7 +62,10 @@ def power_iterating():
     return lived_in(model)
 
 
-MODELS = {
+KINDS = {
+    "new": SimpleCNN,
+    "new masked": lambda: masked_(SimpleCNN()),
+    "breaking": breaking,
     "float": lambda: lived_in(SimpleCNN()),
     "masked": lambda: lived_in(masked_(SimpleCNN())),
     "spectral": power_iterating,
@@ -100,6 +92,18 @@ def picture(model):
 
 
 @pytest.fixture(scope="session")
+def make_model():
+    """Return a maker of models for images of 1x8x8, by their kind."""
+    return lambda kind: KINDS[kind]()
+
+
+@pytest.fixture(scope="session", name="picture")
+def picture_fixture():
+    """Return ``picture``; test modules cannot import from here."""
+    return picture
+
+
+@pytest.fixture(scope="session")
 def digits_like():
     """300 random images of 8x8 with random classes."""
     generator = torch.Generator().manual_seed(7)
@@ -109,7 +113,7 @@ def digits_like():
 
 @pytest.fixture
 def logits_split():
-    """Return a maker of splits whose inputs are the logits that ``Answers`` returns."""
+    """Return a maker of splits whose inputs are logits, for ``nn.Identity`` as the model."""
 
     def make(classes, targets, num_classes=3):
         logits = nn.functional.one_hot(torch.tensor(classes), num_classes).float()

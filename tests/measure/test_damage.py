@@ -2,7 +2,6 @@ import re
 
 import pytest
 import torch
-from conftest import Answers
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
@@ -41,8 +40,8 @@ def test_flips_by_hand():
 
 
 def test_flipped_runs_both_models(logits_split):
-    # Answers says 0, 1, 2; Shifts says 1, 2, 0.
-    found = flipped(Answers(), Shifts(), logits_split([0, 1, 2], [0, 2, 1]))
+    # The first says 0, 1, 2; the second 1, 2, 0.
+    found = flipped(nn.Identity(), Shifts(), logits_split([0, 1, 2], [0, 2, 1]))
     assert found.broken.tolist() == [0]
     assert found.repaired.tolist() == [1]
 
@@ -87,13 +86,13 @@ def test_p_value_of_thousands_of_flips_is_still_a_number():
 def test_accuracy_of_each_class_by_hand(logits_split):
     split = logits_split([0, 1, 1, 0, 3], [0, 0, 1, 1, 3], num_classes=4)
     expected = [Accuracy(1, 2), Accuracy(1, 2), None, Accuracy(1, 1)]
-    assert per_class_accuracy(Answers(), split) == expected
+    assert per_class_accuracy(nn.Identity(), split) == expected
 
 
 def test_classes_beyond_the_models_may_be_asked_for(logits_split):
     split = logits_split([0, 1], [0, 0])
-    assert per_class_accuracy(Answers(), split, num_classes=1) == [Accuracy(1, 2)]
-    assert per_class_accuracy(Answers(), split, num_classes=5) == [Accuracy(1, 2)] + [None] * 4
+    assert per_class_accuracy(nn.Identity(), split, num_classes=1) == [Accuracy(1, 2)]
+    assert per_class_accuracy(nn.Identity(), split, num_classes=5) == [Accuracy(1, 2)] + [None] * 4
 
 
 def test_classes_add_up_to_the_diagonal_of_the_confusion_matrix(digits_like):
@@ -133,12 +132,12 @@ ONE = torch.zeros(1, dtype=torch.int64)
             "num_classes must be a whole number of at least 1, got 0.",
         ),
         (
-            lambda: flipped(Answers(), Answers(), torch.eye(3)),
+            lambda: flipped(nn.Identity(), nn.Identity(), torch.eye(3)),
             TypeError,
             "split must be a Split, got Tensor. Try dataset.validation.",
         ),
         (
-            lambda: per_class_accuracy(Answers(), torch.eye(3)),
+            lambda: per_class_accuracy(nn.Identity(), torch.eye(3)),
             TypeError,
             "split must be a Split, got Tensor. Try dataset.validation.",
         ),
@@ -152,6 +151,6 @@ def test_mistakes_are_one_sentence(call, error, sentence):
 def test_a_target_without_an_output_is_named_for_both_models(logits_split):
     sentence = "targets must be from 0 to 2 for 3 classes, got 7."
     split = logits_split([0, 1], [0, 7])
-    for call in (per_class_accuracy, lambda m, s: flipped(m, Answers(), s)):
+    for call in (per_class_accuracy, lambda m, s: flipped(m, nn.Identity(), s)):
         with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
-            call(Answers(), split)
+            call(nn.Identity(), split)

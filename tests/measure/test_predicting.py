@@ -2,7 +2,6 @@ import re
 
 import pytest
 import torch
-from conftest import Answers, Breaks, masked_
 from torch import nn
 
 from lwlab.measure import NO_ANSWER, accuracy, predictions
@@ -10,7 +9,6 @@ from lwlab.models import LeNet5, LeNet300, ResNet8, SimpleCNN, seeded
 
 MODELS = {
     "cnn": SimpleCNN,
-    "masked": lambda: masked_(SimpleCNN()),
     "dense": lambda: LeNet300((1, 8, 8)),
     "lenet5": lambda: LeNet5((1, 16, 16)),
     "residual": lambda: ResNet8((3, 8, 8)),
@@ -25,6 +23,11 @@ def plain_loop(model, inputs):
 
 def images(model, count=70):
     return torch.rand(count, *model.input_shape, generator=torch.Generator().manual_seed(3))
+
+
+class Breaks(nn.Module):
+    def forward(self, inputs):
+        raise RuntimeError("the wire\n  came off")
 
 
 class StrideSpy(nn.Module):
@@ -50,15 +53,21 @@ def test_answers_are_those_of_a_slow_loop(kind, batch_size):
     assert torch.equal(found, plain_loop(model, inputs))
 
 
+def test_answers_of_a_masked_model_are_those_of_a_slow_loop(make_model, digits_like):
+    model = make_model("new masked")
+    expected = plain_loop(model, digits_like.inputs)
+    assert torch.equal(predictions(model, digits_like.inputs), expected)
+
+
 def test_answers_are_the_places_of_the_largest_logits():
     logits = torch.tensor([[0.0, 2.0, 1.0], [-1.0, -3.0, -2.0], [0.0, 0.0, 5.0]])
-    assert predictions(Answers(), logits).tolist() == [1, 0, 2]
+    assert predictions(nn.Identity(), logits).tolist() == [1, 0, 2]
 
 
 def test_logits_with_a_nan_are_no_answer_and_infinite_ones_are_compared():
     nan, inf = float("nan"), float("inf")
     logits = torch.tensor([[0.0, nan], [nan, nan], [inf, 0.0], [-inf, 0.0], [inf, nan]])
-    assert predictions(Answers(), logits).tolist() == [NO_ANSWER, NO_ANSWER, 0, 1, NO_ANSWER]
+    assert predictions(nn.Identity(), logits).tolist() == [NO_ANSWER, NO_ANSWER, 0, 1, NO_ANSWER]
     assert NO_ANSWER == -1
 
 
@@ -139,7 +148,7 @@ def test_a_model_that_works_in_place_leaves_the_inputs_alone(layer):
 
 
 def test_answers_are_ordinary_tensors_that_may_take_part_in_training():
-    found = predictions(Answers(), torch.eye(3))
+    found = predictions(nn.Identity(), torch.eye(3))
     assert not found.is_inference()
     weight = torch.ones(3, requires_grad=True)
     (weight[found] * 2).sum().backward()
@@ -156,6 +165,7 @@ class Returns(nn.Module):
 
 
 WANTED = "model must return floating-point logits of shape (4, classes) for 4 inputs, got "
+TWO = "model must return logits of at least 2 classes, got 1. "
 ALONE = "Let forward return the logits alone."
 
 
@@ -171,8 +181,7 @@ ALONE = "Let forward return the logits alone."
         (
             torch.zeros(4, 1),
             ValueError,
-            "model must return logits of at least 2 classes, got 1. "
-            "Give a yes-or-no model two outputs.",
+            f"{TWO}Give a yes-or-no model two outputs.",
         ),
     ],
 )
@@ -195,7 +204,7 @@ def test_outputs_that_are_no_logits_are_named(output, error, sentence):
 )
 def test_inputs_that_hold_nothing_are_refused(inputs, error, sentence):
     with pytest.raises(error, match=f"^{re.escape(sentence)}$"):
-        predictions(Answers(), inputs)
+        predictions(nn.Identity(), inputs)
 
 
 def test_a_failing_model_is_quoted_with_the_shape_that_it_was_given():
@@ -221,4 +230,4 @@ def test_the_batch_size_is_checked():
     with pytest.raises(
         ValueError, match=r"^batch_size must be a whole number of at least 1, got 0\.$"
     ):
-        predictions(Answers(), torch.eye(3), batch_size=0)
+        predictions(nn.Identity(), torch.eye(3), batch_size=0)
