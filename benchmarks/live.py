@@ -115,7 +115,8 @@ def burst(page: Page, handle: str, presses: int = 60) -> tuple[float, str]:
     page.evaluate(
         """() => {
             window.__last = 0; window.__drawn = 0;
-            document.addEventListener('keydown', () => { window.__last = performance.now(); }, true);
+            const pressed = () => { window.__last = performance.now(); };
+            document.addEventListener('keydown', pressed, true);
             new MutationObserver(() => { window.__drawn = performance.now(); }).observe(
                 document.querySelector('.bench-lab .lwlab-live'),
                 {attributes: true, attributeFilter: ['data-drawn']});

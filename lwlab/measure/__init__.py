@@ -17,6 +17,7 @@ from lwlab.measure.damage import (
 )
 from lwlab.measure.evaluating import evaluating
 from lwlab.measure.latency import Latency, folded, latency
+from lwlab.measure.layout import fastest_layout
 from lwlab.measure.predicting import NO_ANSWER, predictions
 from lwlab.measure.scorecard import Scorecard, scorecard
 from lwlab.measure.size import (
@@ -42,6 +43,7 @@ __all__ = [
     "call_macs",
     "compare",
     "evaluating",
+    "fastest_layout",
     "flipped",
     "flips_of",
     "folded",

@@ -1,8 +1,7 @@
 """From a model and inputs to one class per input, fast.
 
-Convolutions on a CPU are three times as fast when the channels of a pixel lie next to each other in
-memory (``channels_last``). The layout of the *inputs* decides it, so the model itself stays as it
-is. Batches of 250 keep the activations in the cache.
+Inputs go in with their channels last (see ``layout``), and batches of 250 keep the activations in
+the cache.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from lwlab.checks import check_count, check_module
 from lwlab.data import Split
 from lwlab.measure.evaluating import evaluating, forward
+from lwlab.measure.layout import channels_last, has_image_convolutions
 
 __all__ = ["NO_ANSWER", "Predictor", "check_split", "predictions"]
 
@@ -57,8 +57,7 @@ class Predictor:
     def __init__(self, model: nn.Module, batch_size: int = 250) -> None:
         self._model = check_module("model", model)
         self._batch_size = check_count("batch_size", batch_size)
-        # Elsewhere the other layout would only cost a copy.
-        self._channels_last = any(isinstance(module, nn.Conv2d) for module in model.modules())
+        self._channels_last = has_image_convolutions(model)
         self.num_classes = 0
 
     def __call__(self, inputs: Tensor) -> Tensor:
@@ -84,7 +83,7 @@ class Predictor:
     def _outputs(self, batch: Tensor) -> object:
         if self._channels_last and batch.ndim == 4:
             try:
-                return self._model(_channels_last(batch))
+                return self._model(channels_last(batch))
             except Exception:  # Tensor.view, for one, refuses this layout: on with the plain one.
                 self._channels_last = False
         return forward(self._model, batch.clone())
@@ -104,16 +103,6 @@ def check_split(split: Split) -> Split:
     if not len(split):
         raise ValueError("split must hold at least one example, got an empty split.")
     return split
-
-
-def _channels_last(batch: Tensor) -> Tensor:
-    """Return a copy of (N, C, H, W) whose strides are those of (N, H, W, C).
-
-    ``batch.to(memory_format=torch.channels_last)`` leaves an image of one channel as it is, and the
-    convolution after it then computes in the slow layout.
-    """
-    pixels = batch.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
-    return pixels.permute(0, 3, 1, 2)
 
 
 def _check_logits(outputs: object, count: int) -> Tensor:

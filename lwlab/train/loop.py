@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 
 from lwlab.checks import check_count, check_module, check_number
 from lwlab.data import Dataset
-from lwlab.measure import accuracy
+from lwlab.measure import accuracy, fastest_layout
 from lwlab.train.choices import (
     LossFunction,
     OptimizerFactory,
@@ -36,6 +35,7 @@ from lwlab.train.choices import (
     cross_entropy,
 )
 from lwlab.train.records import Batch, Record, TrainingDivergedError
+from lwlab.train.surroundings import RandomStream, training
 
 __all__ = ["fit"]
 
@@ -141,21 +141,22 @@ def _run(
     seed: int,
 ) -> Iterator[Record]:
     """Yield records; all work happens inside ``_working`` blocks, never across a yield."""
-    stream = _RandomStream(seed)
+    stream = RandomStream(seed)
     shuffler = torch.Generator().manual_seed(seed)
     count = len(dataset.train)
     steps_an_epoch = len(_batches(torch.arange(count), plan.batch_size))
     total_steps = plan.epochs * steps_an_epoch
+    layout = fastest_layout(model, dataset.train.inputs[:2])
     step, seconds = 0, 0.0
     for epoch in range(1, plan.epochs + 1):
         tally = _Tally()
         batches = _batches(torch.randperm(count, generator=shuffler), plan.batch_size)
         for chunk in _chunks(batches, plan.steps_per_record):
             started = time.perf_counter()
-            with stream.active(), _training(model):
+            with stream.active(), training(model):
                 for indices in chunk:
                     _set_learning_rate(optimizer, plan, step / total_steps)
-                    _step(model, dataset, indices, plan, optimizer, tally, step)
+                    _step(model, dataset, indices, plan, optimizer, tally, layout, step)
                     step += 1
             epoch_ends = step == epoch * steps_an_epoch
             validated = accuracy(model, dataset.validation).value if epoch_ends else None
@@ -179,10 +180,12 @@ def _step(
     plan: _Plan,
     optimizer: torch.optim.Optimizer,
     tally: _Tally,
+    layout: Callable[[Tensor], Tensor],
     step: int,
 ) -> None:
     """Make one optimizer step on the examples at ``indices`` and add it to ``tally``."""
-    batch = Batch(dataset.train.inputs[indices], dataset.train.targets[indices], indices)
+    inputs = layout(dataset.train.inputs[indices])
+    batch = Batch(inputs, dataset.train.targets[indices], indices)
     outputs = model(batch.inputs)
     loss = plan.loss(outputs, batch)
     if plan.penalty is not None:
@@ -222,32 +225,3 @@ def _chunks(batches: list[Tensor], steps_per_record: int | None) -> Iterator[lis
     size = steps_per_record or len(batches)
     for start in range(0, len(batches), size):
         yield batches[start : start + size]
-
-
-class _RandomStream:
-    """A random stream of our own, switched in while we work and out before anybody else runs."""
-
-    def __init__(self, seed: int) -> None:
-        self._state = torch.Generator().manual_seed(seed).get_state()
-
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        callers = torch.get_rng_state()
-        torch.set_rng_state(self._state)
-        try:
-            yield
-        finally:
-            self._state = torch.get_rng_state()
-            torch.set_rng_state(callers)
-
-
-@contextmanager
-def _training(model: nn.Module) -> Iterator[None]:
-    """Put ``model`` into training mode, and every module back into its own afterwards."""
-    flags = [(module, module.training) for module in model.modules()]
-    model.train()
-    try:
-        yield
-    finally:
-        for module, flag in flags:
-            module.training = flag

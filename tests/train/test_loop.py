@@ -210,3 +210,32 @@ def test_mistakes_are_told_at_the_call_before_anything_is_trained():
         fit(linear().requires_grad_(False), dataset)
     with says(TypeError, "dataset must be an lwlab.data.Dataset, got list. Try data.from_arrays."):
         fit(model, [1, 2])
+
+
+class Viewer(nn.Module):
+    """A user's network that flattens with ``view``, which refuses channels-last memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 2, 3, padding=1), nn.Linear(128, 10)
+        self.strides = set()
+
+    def forward(self, images):
+        self.strides.add(images.stride()[1])
+        return self.head(self.conv(images).view(len(images), -1))
+
+
+def test_images_are_trained_with_their_channels_last_and_a_model_that_cannot_gets_them_plain(
+    digits,
+):
+    seen = set()
+    model = SimpleCNN(width=2, hidden=4)
+    model.register_forward_pre_hook(
+        lambda _, inputs: seen.add((len(inputs[0]), inputs[0].stride(1)))
+    )
+    list(fit(model, digits, epochs=1, batch_size=100))
+    assert (100, 1) in seen  # stride 1 from channel to channel
+    viewer = Viewer()
+    *_, last = fit(viewer, digits, epochs=5)
+    assert last.validation_accuracy > 0.6
+    assert 64 in viewer.strides
