@@ -78,8 +78,6 @@ class Lab(widgets.VBox, Generic[Params, Result]):
             control.observe(self._on_control, names="value")
         self._lock_behind(after)
 
-    # ---- what a subclass says ------------------------------------------------------------------
-
     def compute(self, params: Params) -> Iterator[Part[Result]]:
         """Yield estimates and, last, the whole result. Pure: reads ``params``, changes nothing."""
         raise NotImplementedError
@@ -91,8 +89,6 @@ class Lab(widgets.VBox, Generic[Params, Result]):
     def draw(self, params: Params, result: Result) -> Screen:
         """Return what to show. Pure: reads its arguments only."""
         raise NotImplementedError
-
-    # ---- what is on screen ---------------------------------------------------------------------
 
     @property
     def params(self) -> Params:
@@ -118,8 +114,6 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         with self._state:
             return tuple(self._history)
 
-    # ---- driving it without a browser ----------------------------------------------------------
-
     def set(self, **changes: Any) -> None:
         """Move controls by name, ``lab.set(sparsity=0.9)``, and ask for the new result once.
 
@@ -135,7 +129,7 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         # Checked whole before anything moves: a control clamps, but a program's mistake raises.
         wanted = dataclasses.replace(self.read_controls(), **changes)
         self._show_in_controls({name: getattr(wanted, name) for name in changes})
-        self.request(wanted)
+        self.moved(wanted)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the newest wish is on screen; return False if ``timeout`` came first."""
@@ -150,11 +144,13 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         moved = {name: control.value for name, control in self.controls.items()}
         return dataclasses.replace(self._start_params, **moved)
 
+    def moved(self, params: Params) -> None:
+        """Do what a moved control asks for: the result at ``params``."""
+        self.request(params)
+
     def request(self, params: Params, *actions: str) -> None:
         """Record a wish and return; the worker takes the newest one."""
         self._worker.ask(_Wish(params, actions))
-
-    # ---- how it runs ---------------------------------------------------------------------------
 
     def compute_first(self) -> None:
         """Compute the first result and return with its first part on screen."""
@@ -165,7 +161,7 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         if self._silent:
             return
         try:
-            self.request(self.read_controls())
+            self.moved(self.read_controls())
         except ValueError as error:
             self._fail(error)
 
@@ -231,8 +227,6 @@ class Lab(widgets.VBox, Generic[Params, Result]):
             self._pending = False
             self.live.mark("error", text)
         self._shown_once.set()
-
-    # ---- a prediction first --------------------------------------------------------------------
 
     def _lock_behind(self, gate: Gate | None) -> None:
         if gate is None or gate.answered:

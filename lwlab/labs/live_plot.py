@@ -25,6 +25,7 @@ from ipywidgets import Widget, widget_serialization
 from plotly.graph_objects import Figure
 
 from lwlab.checks import check_count
+from lwlab.plots.snapshot import snapshot_png
 
 __all__ = ["LivePlot", "Screen", "with_png"]
 
@@ -109,9 +110,6 @@ class LivePlot(anywidget.AnyWidget):
 
     def png(self) -> bytes:
         """Return the figures as a picture, for pages that have no kernel behind them."""
-        # Imported here: matplotlib is only wanted where a picture is.
-        from lwlab.plots.snapshot import snapshot_png  # noqa: PLC0415
-
         return snapshot_png(list(self.screen.figures), columns=self._columns)
 
     def _content(self, screen: Screen) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import ipywidgets as widgets
 from torch import nn
@@ -231,5 +230,5 @@ class TrainLab(Lab[TrainParams, TrainResult]):
         self.pause_button.description = "Go on" if state == "paused" else "Pause"
         self.pause_button.icon = "play" if state == "paused" else "pause"
 
-    def _on_control(self, _change: Any) -> None:
-        """Controls count at the next Start: a training is not thrown away by a touch."""
+    def moved(self, params: TrainParams) -> None:
+        """Do nothing yet: controls count at the next Start, so that no touch loses a training."""

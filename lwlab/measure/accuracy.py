@@ -101,7 +101,8 @@ def accuracy(model: nn.Module, split: Split, batch_size: int = 250) -> Accuracy:
 def accuracy_in_parts(
     model: nn.Module,
     split: Split,
-    part_size: int = 500,
+    first_part: int = 500,
+    part_size: int = 1500,
     batch_size: int = 250,
     seed: int = 0,
 ) -> Iterator[Accuracy]:
@@ -114,7 +115,8 @@ def accuracy_in_parts(
     Args:
         model: as for ``accuracy``.
         split: as for ``accuracy``.
-        part_size: examples added from one yield to the next.
+        first_part: examples before the first yield; few, so that an estimate comes at once.
+        part_size: examples added from one yield to the next; more, since each costs a redraw.
         batch_size: inputs per forward pass, at the most.
         seed: of the order.
 
@@ -126,15 +128,15 @@ def accuracy_in_parts(
             ``accuracy``.
     """
     check_split(split)
+    first_part = check_count("first_part", first_part)
     part_size = check_count("part_size", part_size)
     generator = torch.Generator().manual_seed(check_count("seed", seed, minimum=0))
     order = torch.randperm(len(split), generator=generator)
-    return _accumulate(Predictor(model, batch_size), split, order.split(part_size))
+    parts = (order[:first_part], *order[first_part:].split(part_size))
+    return _accumulate(Predictor(model, batch_size), split, [part for part in parts if len(part)])
 
 
-def _accumulate(
-    predictor: Predictor, split: Split, parts: tuple[Tensor, ...]
-) -> Iterator[Accuracy]:
+def _accumulate(predictor: Predictor, split: Split, parts: list[Tensor]) -> Iterator[Accuracy]:
     correct = total = 0
     for part in parts:
         predicted = predictor(split.inputs[part])

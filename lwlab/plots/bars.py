@@ -7,11 +7,27 @@ from typing import Any, Protocol
 
 from plotly.graph_objects import Figure
 
-from lwlab.plots.template import BLUE, GREEN, GREY, ORANGE, axis, build, legend, plain_text
+from lwlab.plots.template import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    axis,
+    build,
+    hatch,
+    legend,
+    plain_text,
+    shorten,
+)
 from lwlab.units import format_bytes, format_count, format_interval, format_percent
 
 __all__ = ["layer_bars", "per_class_bars", "size_bars"]
 
+_CLEAR = "rgba(0,0,0,0)"
+_LONGEST_CLASS = 14  # letters of a class name on the axis; the hover text has all of it
+_LEVEL_LETTERS = 36  # letters that stand side by side on the narrowest plot
+_MOST_CLASS_LABELS = 30
+_LONGEST_LAYER = 20
 _PART_STYLES = ((BLUE, ""), (ORANGE, "/"), (GREEN, "x"), (GREY, "."))
 
 
@@ -48,25 +64,48 @@ def per_class_bars(
                 f"{name} must hold one value for each of {len(class_names)} classes, "
                 f"got {len(values)}."
             )
-    scored = [(plain_text(n), a) for n, a in zip(class_names, accuracies, strict=True) if a]
+    scored = [(n, a) for n, a in zip(class_names, accuracies, strict=True) if a is not None]
     if not scored:
         raise ValueError("accuracies must hold at least one class with examples, got none.")
     traces = [_class_trace("now", scored, {"color": BLUE}, bars=True)]
-    before = [(plain_text(n), a) for n, a in zip(class_names, baseline, strict=False) if a]
+    before = [(n, a) for n, a in zip(class_names, baseline, strict=False) if a is not None]
     if before:
-        outline = {"color": "rgba(0,0,0,0)", "line": {"color": GREY, "width": 2}}
+        outline = {"color": _CLEAR, "line": {"color": GREY, "width": 2}}
         traces.append(_class_trace("before", before, outline, bars=False))
     worst = min(scored, key=lambda pair: pair[1].value)
+    class_axis, bottom = _class_axis(class_names)
     return build(
         traces,
         title=title,
         summary=f"Accuracy of {len(scored)} classes; the lowest is {worst[0]} with "
         f"{format_percent(worst[1].value)}.",
+        bottom=bottom,
         barmode="overlay",
-        xaxis=axis("class", type="category"),
+        xaxis=class_axis,
         yaxis=axis("accuracy (%)", range=[0, 104]),
         **legend(),
     )
+
+
+def _class_axis(class_names: Sequence[str]) -> tuple[dict[str, Any], int]:
+    """Return the axis of the classes, in their order, and the pixels it needs below the plot."""
+    shown = [shorten(str(name), _LONGEST_CLASS) for name in class_names]
+    longest = max(len(name) for name in shown)
+    settings = {
+        "type": "category",
+        "range": [-0.5, len(shown) - 0.5],
+        "categoryorder": "array",
+        "categoryarray": [plain_text(name) for name in class_names],
+        "tickvals": [plain_text(name) for name in class_names],
+        "ticktext": [plain_text(name) for name in shown],
+        "showgrid": False,
+    }
+    if len(shown) > _MOST_CLASS_LABELS:  # more would lie across each other
+        settings["tickvals"] = settings["ticktext"] = []
+        return axis(f"{len(shown)} classes, in their order", **settings), 44
+    if longest <= _LEVEL_LETTERS // len(shown):
+        return axis("class", **settings, tickangle=0), 44
+    return axis("", **settings, tickangle=-40), 26 + 5 * longest
 
 
 def layer_bars(
@@ -98,29 +137,45 @@ def layer_bars(
         f"{format_percent(fraction)} {of or 'of ' + format_count(count)}"
         for fraction, count in zip(fractions, counts, strict=True)
     ]
-    # Outside a short bar, inside a long one: never cut, never across the end of the bar.
-    places = ["inside" if fraction > 0.6 else "outside" for fraction in fractions]
+    # Outside a short bar, inside a long one: either way there is half the plot for it.
+    places = ["inside" if fraction > 0.5 else "outside" for fraction in fractions]
     trace = {
         "type": "bar",
         "orientation": "h",
         "y": [plain_text(name) for name in names],
         "x": [100 * fraction for fraction in fractions],
-        "text": labels,
+        "text": [plain_text(label) for label in labels],
         "textposition": places,
+        "insidetextanchor": "end",
         "textangle": 0,
+        "textfont": {"size": 12},
+        "constraintext": "none",
+        "cliponaxis": False,
         "marker": {"color": BLUE},
         "hovertemplate": "%{y}: %{text}<extra></extra>",
     }
     highest = max(range(len(names)), key=lambda i: fractions[i])
+    shown = [shorten(name, _LONGEST_LAYER) for name in names]
     return build(
         [trace],
         title=title,
-        summary=f"{len(names)} layers; the longest bar is {plain_text(names[highest])}, "
-        f"{labels[highest]}.",
-        height=max(270, 78 + 26 * len(names)),
-        margin={"l": 96, "r": 14, "t": 34, "b": 44},
+        summary=f"{len(names)} layers; the longest bar is {names[highest]}, {labels[highest]}.",
+        plot_height=max(192, 26 * len(names)),
+        left=max(58, 14 + 7 * max(len(name) for name in shown)),
         xaxis=axis("share (%)", range=[0, 104]),
-        yaxis={**axis("", autorange="reversed", type="category"), "showgrid": False},
+        yaxis=_row_axis(trace["y"], [plain_text(name) for name in shown]),
+    )
+
+
+def _row_axis(rows: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:
+    """Return the axis of horizontal bars, the first row on top."""
+    return axis(
+        "",
+        type="category",
+        range=[len(rows) - 0.5, -0.5],
+        tickvals=list(rows),
+        ticktext=list(shown),
+        showgrid=False,
     )
 
 
@@ -145,27 +200,24 @@ def size_bars(
     if not parts or min(parts.values()) < 0:
         raise ValueError(f"parts must be bytes of at least 0 by name, got {dict(parts)!r}.")
     total = sum(parts.values())
-    rows = ["now", plain_text(baseline_name)]
+    rows = ["now", plain_text(shorten(baseline_name, _LONGEST_LAYER))]
     traces = []
-    for (name, size), (color, pattern) in zip(
-        parts.items(), _PART_STYLES * (1 + len(parts) // 4), strict=False
-    ):
-        marker = {"color": color, "pattern": {"shape": pattern}}
-        text = f"{plain_text(name)}: {format_bytes(size)}"
-        traces.append(_part_trace(plain_text(name), rows[0], size, marker, text))
-    outline = {"color": "rgba(0,0,0,0)", "line": {"color": GREY, "width": 2}}
-    text = f"{rows[1]}: {format_bytes(baseline_bytes)}"
-    traces.append({**_part_trace("", rows[1], baseline_bytes, outline, text), "showlegend": False})
+    for i, (name, size) in enumerate(parts.items()):
+        color, pattern = _PART_STYLES[i % len(_PART_STYLES)]
+        marker = {"color": color, "pattern": hatch(pattern), "line": {"width": 0}}
+        traces.append(_part_trace(name, 0, size, marker))
+    outline = {"color": _CLEAR, "line": {"color": GREY, "width": 2}}
+    before = _part_trace(baseline_name, 1, baseline_bytes, outline)
+    sizes = [format_bytes(total), format_bytes(baseline_bytes)]
+    listed = ", ".join(f"{name} {format_bytes(size)}" for name, size in parts.items())
     return build(
-        traces,
+        [*traces, {**before, "showlegend": False}],
         title=title,
-        summary=f"The file has {format_bytes(total)}: "
-        + ", ".join(f"{plain_text(name)} {format_bytes(size)}" for name, size in parts.items())
-        + f"; {plain_text(baseline_name)}, {format_bytes(baseline_bytes)}.",
+        summary=f"The file has {sizes[0]}: {listed}; {baseline_name}, {sizes[1]}.",
+        left=max(72, 14 + 7 * len(shorten(baseline_name, _LONGEST_LAYER))),
         barmode="stack",
-        margin={"l": 72, "r": 14, "t": 34, "b": 44},
         xaxis=axis("bytes", range=[0, 1.08 * max(total, baseline_bytes, 1)], tickformat="~s"),
-        yaxis={**axis("", autorange="reversed", type="category"), "showgrid": False},
+        yaxis=_row_axis([0, 1], [f"{row}<br>{size}" for row, size in zip(rows, sizes, strict=True)]),
         **legend(),
     )
 
@@ -177,7 +229,7 @@ def _class_trace(
     trace = {
         "type": "bar",
         "name": name,
-        "x": [label for label, _ in scored],
+        "x": [plain_text(label) for label, _ in scored],
         "y": [100 * a.value for a in values],
         "text": [
             f"{format_percent(a.value)} of {format_count(a.total)} "
@@ -193,18 +245,21 @@ def _class_trace(
             "array": [100 * (a.high - a.value) for a in values],
             "arrayminus": [100 * (a.value - a.low) for a in values],
             "symmetric": False,
-            "color": GREY,
+            "color": ORANGE,  # stands out from the blue bar and from a light or dark page
+            "thickness": 2,
         }
     return trace
 
 
-def _part_trace(name: str, row: str, size: int, marker: dict, text: str) -> dict[str, Any]:
+def _part_trace(name: str, row: int, size: int, marker: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "bar",
         "orientation": "h",
-        "name": name,
+        "name": plain_text(name),
         "y": [row],
         "x": [size],
+        "text": [f"{plain_text(name)}: {format_bytes(size)}"],
+        "textposition": "none",
         "marker": marker,
-        "hovertemplate": f"{text}<extra></extra>",
+        "hovertemplate": "%{text}<extra></extra>",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -47,7 +48,8 @@ def _loss_plot(records: Sequence[RecordLike], ghost: Sequence[RecordLike], end: 
         _line("before", ghost, lambda r: r.loss, GREY, dash="dot"),
         _line("loss", records, lambda r: r.loss, BLUE),
     ]
-    highest = max((r.loss for r in (*records, *ghost)), default=1.0)
+    losses = [r.loss for r in (*records, *ghost) if math.isfinite(r.loss)]
+    highest = max(losses, default=1.0)
     now = f"the newest {records[-1].loss:.3g}" if records else "none yet"
     return build(
         [trace for trace in traces if trace["x"]],
@@ -55,6 +57,7 @@ def _loss_plot(records: Sequence[RecordLike], ghost: Sequence[RecordLike], end: 
         summary=f"Training loss against step: {now}.",
         xaxis=axis("step", range=[0, end]),
         yaxis=axis("loss", range=[0, 1.05 * max(highest, 1e-9)]),
+        **legend(),
     )
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from plotly.graph_objects import Figure
 from torch import Tensor
 
 from lwlab.checks import check_count, check_finite, check_number
-from lwlab.plots.template import BLUE, ORANGE, axis, build, legend
+from lwlab.plots.template import BLUE, ORANGE, axis, build, hatch, legend
 from lwlab.units import format_count, format_percent
 
 __all__ = ["WeightBins", "bin_weights", "weight_histogram"]
@@ -39,17 +40,18 @@ class WeightBins:
 
 
 def bin_weights(weights: Tensor | Sequence[Tensor], bins: int = 60) -> WeightBins:
-    """Sort weights into ``bins`` bars of equal width, from the lowest weight to the highest.
+    """Sort weights into ``bins`` bars of equal width, from minus to plus the largest ``|w|``.
 
     Args:
         weights: a tensor of any shape, or several, taken together.
         bins: number of bars, 1 to 1,000.
 
     Raises:
+        TypeError: something else than a tensor is given.
         ValueError: there is no weight, or one is NaN or infinite.
     """
     bins = check_count("bins", bins, maximum=1000)
-    flat = _flat(weights)
+    flat = _flat("weights", weights)
     if not flat.numel():
         raise ValueError("weights must hold at least one value, got none.")
     limit = max(float(check_finite("weights", flat).abs().max()), 1e-12)
@@ -79,28 +81,36 @@ def weight_histogram(
     bars = weights if isinstance(weights, WeightBins) else bin_weights(weights)
     mask = _mask(weights, bars, threshold, kept)
     counts = bars.counts()
-    stays = counts if mask is None else bars.counts(mask)
-    goes = [count - stay for count, stay in zip(counts, stays, strict=True)]
-    share = sum(goes) / max(1, sum(counts))
-    middles = ((bars.edges[1:] + bars.edges[:-1]) / 2).tolist()
-    traces = [_bars("stays", middles, stays, BLUE, ""), _bars("goes", middles, goes, ORANGE, "/")]
+    traces = _stays_and_goes(bars, mask)
     limit = float(bars.edges[-1])
+    cut = "" if mask is None else f"; {format_percent(sum(traces[1]['y']) / sum(counts))} are cut"
     return build(
         traces,
         title=title,
-        summary=f"Histogram of {format_count(sum(counts))} weights between {-limit:.3g} and "
-        f"{limit:.3g}; {format_percent(share)} of them are cut.",
+        summary=f"Histogram of {format_count(sum(counts))} weights, all within plus or minus "
+        f"{limit:.3g}{cut}.",
         barmode="stack",
         bargap=0.02,
         xaxis=axis("weight", range=[-limit, limit], zeroline=False),
         yaxis=axis("number of weights", range=[0, 1.08 * max(counts)]),
         shapes=_lines(threshold),
-        **legend(),
+        **({} if mask is None else legend()),
     )
 
 
-def _flat(tensors: Tensor | Sequence[Tensor]) -> Tensor:
+def _stays_and_goes(bars: WeightBins, mask: Tensor | None) -> list[dict[str, Any]]:
+    middles = ((bars.edges[1:] + bars.edges[:-1]) / 2).tolist()
+    if mask is None:
+        return [_bars("weights", middles, bars.counts(), BLUE, "")]
+    stays, goes = bars.counts(mask), bars.counts(~mask)
+    return [_bars("stays", middles, stays, BLUE, ""), _bars("goes", middles, goes, ORANGE, "/")]
+
+
+def _flat(name: str, tensors: Tensor | Sequence[Tensor]) -> Tensor:
     several = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    for tensor in several:
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name} must be tensors, got {type(tensor).__name__}.")
     return torch.cat([t.detach().flatten() for t in several]) if several else torch.empty(0)
 
 
@@ -113,10 +123,10 @@ def _mask(
         threshold = check_number("threshold", threshold, minimum=0)
         if isinstance(weights, WeightBins):
             raise ValueError("threshold needs the weights themselves, got bins. Try kept=mask.")
-        return _flat(weights).abs() >= threshold
+        return _flat("weights", weights).abs() >= threshold
     if kept is None:
         return None
-    mask = _flat(kept)
+    mask = _flat("kept", kept)
     if mask.dtype != torch.bool or len(mask) != len(bars.place):
         raise ValueError(
             f"kept must be bool tensors with {len(bars.place)} values in all, got {len(mask)} of "
@@ -125,18 +135,18 @@ def _mask(
     return mask
 
 
-def _bars(name: str, x: list[float], y: list[int], color: str, pattern: str) -> dict:
+def _bars(name: str, x: list[float], y: list[int], color: str, pattern: str) -> dict[str, Any]:
     return {
         "type": "bar",
         "name": name,
         "x": x,
         "y": y,
-        "marker": {"color": color, "pattern": {"shape": pattern}, "line": {"width": 0}},
-        "hovertemplate": f"%{{y:,}} weights near %{{x:.3f}}: {name}<extra></extra>",
+        "marker": {"color": color, "pattern": hatch(pattern), "line": {"width": 0}},
+        "hovertemplate": f"%{{y:,}} near %{{x:.3~g}}: {name}<extra></extra>",
     }
 
 
-def _lines(threshold: float | None) -> list[dict]:
+def _lines(threshold: float | None) -> list[dict[str, Any]]:
     if threshold is None:
         return []
     line = {"color": ORANGE, "width": 2, "dash": "dash"}

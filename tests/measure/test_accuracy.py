@@ -85,10 +85,10 @@ def test_accuracy_is_that_of_the_plain_loop(kind, make_model, digits_like):
 @pytest.mark.parametrize("part_size", [1, 7, 100, 299, 300, 500])
 def test_the_last_part_is_the_whole(kind, part_size, make_model, digits_like):
     model = make_model(kind)
-    parts = list(accuracy_in_parts(model, digits_like, part_size))
+    parts = list(accuracy_in_parts(model, digits_like, 90, part_size))
     assert parts[-1] == accuracy(model, digits_like)
     assert [part.total for part in parts] == [
-        min(part_size * (i + 1), 300) for i in range(math.ceil(300 / part_size))
+        min(90 + part_size * i, 300) for i in range(1 + math.ceil(210 / part_size))
     ]
     grown = [part.correct for part in parts]
     assert grown == sorted(grown)
@@ -160,6 +160,7 @@ def test_a_target_that_the_model_has_no_output_for_is_named(measurement, target,
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        ({"first_part": 0}, "first_part must be a whole number of at least 1, got 0."),
         ({"part_size": 0}, "part_size must be a whole number of at least 1, got 0."),
         ({"batch_size": 2.5}, "batch_size must be a whole number of at least 1, got 2.5."),
         ({"seed": -1}, "seed must be a whole number of at least 0, got -1."),

@@ -1,0 +1,205 @@
+import copy
+import random
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from lwlab import data, measure, packing, prune
+from lwlab.labs import PruneLab
+from lwlab.models import SimpleCNN
+
+LONG = 30
+
+
+@pytest.fixture
+def lab(trained, digits):
+    lab = PruneLab(trained, digits)
+    assert lab.wait(LONG)
+    return lab
+
+
+def settle(lab, **changes):
+    lab.set(**changes)
+    assert lab.wait(LONG)
+    assert lab.error is None
+    return lab.result
+
+
+def says(error, sentence):
+    return pytest.raises(error, match=f"^{re.escape(sentence)}$")
+
+
+def random_settings(count):
+    chooser = random.Random(5)
+    for _ in range(count):
+        by = chooser.choice(["sparsity", "threshold", "deviations"])
+        yield {
+            "by": by,
+            "sparsity": round(chooser.uniform(0, 0.99), 3),
+            "threshold": round(chooser.uniform(0, 0.3), 3),
+            "deviations": round(chooser.uniform(0, 2.5), 2),
+            "scope": chooser.choice(["global", "layer"]),
+        }
+
+
+def test_for_20_random_settings_the_result_is_that_of_the_file_loaded_back(lab, digits, tmp_path):
+    seen = set()
+    for setting in random_settings(20):
+        result = settle(lab, **setting)
+        path = tmp_path / "pruned.lwlab"
+        written = packing.save(lab.pruned_model(), path)
+        loaded = SimpleCNN(width=8, hidden=32, seed=99)
+        packing.load_(loaded, path)
+        assert result.accuracy == measure.accuracy(loaded, digits.validation)
+        assert result.size_bytes == written == path.stat().st_size
+        seen.add(result.size_bytes)
+    assert len(seen) == 20
+
+
+def test_the_constructor_shows_a_first_result_at_the_given_setting(trained, digits):
+    lab = PruneLab(trained, digits, sparsity=0.7, scope="layer")
+    assert (lab.params.sparsity, lab.params.scope) == (0.7, "layer")
+    assert lab.result.sparsity == pytest.approx(0.7, abs=0.001)
+    assert lab.controls["sparsity"].value == 0.7
+
+
+def test_the_network_itself_is_left_alone(trained, digits):
+    before = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
+    lab = PruneLab(trained, digits)
+    settle(lab, sparsity=0.9)
+    after = trained.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_sparsity_is_exact_and_the_file_shrinks_with_it(lab):
+    sizes = []
+    for sparsity in (0.2, 0.5, 0.8, 0.95):
+        result = settle(lab, sparsity=sparsity)
+        kept = sum(int(mask.sum()) for mask in result.masks.values())
+        total = sum(mask.numel() for mask in result.masks.values())
+        assert total - kept == round(sparsity * total)
+        assert result.breakdown.total == result.size_bytes
+        sizes.append(result.size_bytes)
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("start", "control", "value"),
+    [
+        ({}, "sparsity", 0.9),
+        ({"sparsity": 0.85}, "scope", "layer"),
+        ({"threshold": 0.2}, "by", "threshold"),
+        ({"by": "threshold"}, "threshold", 0.15),
+        ({"by": "deviations"}, "deviations", 1.2),
+    ],
+)
+def test_each_control_changes_the_result_the_figures_and_the_code(
+    trained, digits, start, control, value
+):
+    lab = PruneLab(trained, digits, **start)
+    assert lab.wait(LONG)
+    result, screen = lab.result, lab.live.screen
+    lab.controls[control].value = value  # as a browser does
+    assert lab.wait(LONG)
+    assert lab.error is None
+    assert lab.result.size_bytes != result.size_bytes
+    for before, after in zip(screen.figures, lab.live.screen.figures, strict=True):
+        assert before.to_json() != after.to_json()
+    assert lab.live.screen.headline != screen.headline
+    assert lab.live.screen.code != screen.code
+
+
+def test_this_parametrization_covers_every_control(lab):
+    assert set(lab.controls) == {"by", "sparsity", "threshold", "deviations", "scope"}
+
+
+def test_only_the_slider_that_counts_is_in_sight(lab):
+    def shown():
+        names = ("sparsity", "threshold", "deviations", "scope")
+        return [name for name in names if lab.controls[name].layout.display != "none"]
+
+    assert shown() == ["sparsity", "scope"]
+    settle(lab, by="deviations")
+    assert shown() == ["deviations"]
+
+
+def test_test_is_scored_by_its_button_only_and_the_next_move_takes_it_away(lab, digits):
+    assert lab.result.test_accuracy is None
+    settle(lab, sparsity=0.8)
+    assert "on test" not in lab.live.screen.headline
+    lab.test_button.click()
+    assert lab.wait(LONG)
+    assert lab.result.test_accuracy == measure.accuracy(lab.pruned_model(), digits.test)
+    assert "on test" in lab.live.screen.headline
+    assert settle(lab, sparsity=0.81).test_accuracy is None
+
+
+def test_a_long_validation_split_arrives_in_parts_with_a_label(trained_once, digits):
+    many = data.Split(
+        digits.validation.inputs.repeat(7, 1, 1, 1), digits.validation.targets.repeat(7)
+    )
+    dataset = data.Dataset("many", digits.train, many, digits.test, digits.class_names)
+    lab = PruneLab(trained_once, dataset)
+    assert lab.wait(LONG)
+    parts = list(lab.compute(lab.params))
+    assert [part.result.accuracy.total for part in parts] == [500, 2000, 2100]
+    assert parts[0].estimate == (
+        "Estimate from 500 of 2,100 validation examples; the rest is being scored."
+    )
+    assert parts[-1].estimate == ""
+    assert lab.live.status["kind"] == "fresh"
+    assert len(lab.history) == 1  # an estimate is no try
+
+
+def test_the_shown_code_reproduces_the_state(lab, digits, trained, tmp_path, monkeypatch, capsys):
+    result = settle(lab, sparsity=0.85, scope="layer")
+    monkeypatch.chdir(tmp_path)
+    exec(lab.live.screen.code, {"model": trained, "dataset": digits})
+    accuracy, size = capsys.readouterr().out.splitlines()
+    assert accuracy == str(result.accuracy)
+    assert size == f"{result.size_bytes} bytes"
+
+
+def test_a_users_own_module_and_tensors():
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(200, 6, generator=generator)
+    dataset = data.from_arrays(inputs, (inputs[:, 0] > 0).long(), class_names=["<b>no</b>", "yes"])
+    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
+    lab = PruneLab(model, dataset, sparsity=0.25)
+    assert lab.wait(LONG)
+    assert lab.result.accuracy.total == len(dataset.validation)
+    assert set(lab.result.masks) == {"0", "3"}
+
+
+def test_a_network_without_prunable_layers_is_refused_with_a_sentence(digits):
+    model = nn.Sequential(nn.Flatten(), nn.LayerNorm(64))
+    with pytest.raises(ValueError, match=r"convolution|Linear|linear"):
+        PruneLab(model, digits)
+
+
+def test_settings_out_of_range_are_refused(trained, digits, lab):
+    with says(ValueError, "sparsity must be a fraction in [0, 1), got 30.0. Did you mean 0.3?"):
+        PruneLab(trained, digits, sparsity=30)
+    with says(ValueError, "sparsity must be a fraction in [0, 1), got 30.0. Did you mean 0.3?"):
+        lab.set(sparsity=30)
+    assert lab.controls["sparsity"].value == 0.5
+
+
+def test_a_setting_that_kills_every_weight_is_shown_as_what_it_is(lab, digits):
+    result = settle(lab, by="threshold", threshold=lab.controls["threshold"].max)
+    assert result.sparsity > 0.99
+    assert result.accuracy.value < 0.4
+
+
+def test_the_pruned_model_is_plain_and_independent_of_the_lab(lab):
+    settle(lab, sparsity=0.6)
+    model = lab.pruned_model()
+    assert prune.current_masks(model) == {}
+    assert measure.sparsity(model) == pytest.approx(0.6, abs=0.001)
+    with torch.no_grad():
+        model.fc1.weight.zero_()
+    assert measure.sparsity(lab.pruned_model()) == pytest.approx(0.6, abs=0.001)
+    copy.deepcopy(model)

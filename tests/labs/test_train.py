@@ -1,0 +1,177 @@
+import asyncio
+import re
+import time
+
+import pytest
+import torch
+
+from lwlab import data
+from lwlab.labs import TrainLab
+from lwlab.measure import accuracy
+from lwlab.models import SimpleCNN
+from lwlab.train import TrainingDivergedError, fit
+
+LONG = 60
+
+
+def small(seed=0):
+    return SimpleCNN(width=4, hidden=16, seed=seed)
+
+
+def until(condition):
+    for _ in range(LONG * 100):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not happen within a minute")
+
+
+def running(lab):
+    until(lambda: lab.result is not None and lab.result.state == "running")
+
+
+def test_run_trains_in_place_as_fit_does(digits):
+    by_lab, by_fit = small(), small()
+    lab = TrainLab(by_lab, digits, epochs=3, seed=2)
+    result = lab.run()
+    *_, last = fit(by_fit, digits, epochs=3, seed=2)
+    assert result.state == "finished"
+    assert result.validation_accuracy == last.validation_accuracy
+    assert result.validation_accuracy == accuracy(by_lab, digits.validation).value
+    for a, b in zip(by_lab.state_dict().values(), by_fit.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_nothing_is_trained_before_start(digits):
+    model = small()
+    before = model.fc1.weight.detach().clone()
+    lab = TrainLab(model, digits)
+    assert lab.result is None
+    assert torch.equal(model.fc1.weight, before)
+    assert "Start" in lab.live.screen.headline
+
+
+def test_done_starts_a_training_that_nobody_started_and_waits_for_it(digits):
+    lab = TrainLab(small(), digits, epochs=2)
+    result = asyncio.run(lab.done())
+    assert result.state == "finished"
+    assert result is lab.result
+
+
+def test_done_does_not_train_again_what_is_trained(digits):
+    lab = TrainLab(small(), digits, epochs=1)
+    first = lab.run()
+    assert asyncio.run(lab.done()) is first
+
+
+def test_stop_ends_the_training_and_keeps_what_was_learned(digits):
+    model = small()
+    before = model.fc1.weight.detach().clone()
+    lab = TrainLab(model, digits, epochs=500)
+    lab.start_button.click()
+    running(lab)
+    assert not lab.stop_button.disabled
+    lab.stop_button.click()
+    assert lab.wait(LONG)
+    assert lab.result.state == "stopped"
+    assert lab.result.records[-1].epoch < 500
+    assert not torch.equal(model.fc1.weight, before)
+    assert lab.stop_button.disabled
+    assert lab.error is None
+
+
+def test_pause_holds_the_training_and_go_on_continues_it(digits):
+    lab = TrainLab(small(), digits, epochs=200)
+    lab.start_button.click()
+    running(lab)
+    lab.pause_button.click()
+    assert lab.pause_button.description == "Go on"
+    time.sleep(0.3)  # the step that was under way ends
+    weight = lab._model.fc1.weight.detach().clone()
+    time.sleep(0.2)
+    assert torch.equal(lab._model.fc1.weight, weight)
+    assert lab.live.status == {"kind": "estimate", "text": "Paused."}
+    lab.pause_button.click()
+    assert lab.pause_button.description == "Pause"
+    until(lambda: not torch.equal(lab._model.fc1.weight, weight))
+    lab.stop()
+    assert lab.wait(LONG)
+
+
+def test_stop_works_while_paused(digits):
+    lab = TrainLab(small(), digits, epochs=200)
+    lab.start()
+    running(lab)
+    lab.pause()
+    lab.stop()
+    assert lab.wait(LONG)
+    assert lab.result.state == "stopped"
+
+
+def test_start_again_begins_with_the_first_weights_and_shows_the_run_before_as_a_ghost(digits):
+    lab = TrainLab(small(), digits, epochs=1)
+    first = lab.run()
+    second = lab.run()
+    assert [r.loss for r in first.records] == [r.loss for r in second.records]
+    names = {trace.name for figure in lab.live.screen.figures for trace in figure.data}
+    assert "before" in names
+
+
+def test_start_while_running_begins_again_with_the_new_settings(digits):
+    lab = TrainLab(small(), digits, epochs=300)
+    lab.start()
+    running(lab)
+    lab.set(epochs=2)
+    assert lab.result.state == "running"
+    lab.start()
+    assert lab.wait(LONG)
+    assert lab.result.state == "finished"
+    assert lab.result.records[-1].total_steps == lab.result.records[-1].step
+    assert lab.params.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("control", "value"),
+    [("epochs", 2), ("learning_rate", 0.0005), ("batch_size", 32), ("seed", 7)],
+)
+def test_each_control_changes_the_next_training_its_figures_and_the_code(digits, control, value):
+    lab = TrainLab(small(), digits, epochs=1)
+    first, screen = lab.run(), lab.live.screen
+    lab.controls[control].value = value
+    assert lab.result is first  # a touch does not throw a training away
+    second = lab.run()
+    assert getattr(lab.params, control) == pytest.approx(value)
+    assert [r.loss for r in second.records] != [r.loss for r in first.records]
+    for before, after in zip(screen.figures, lab.live.screen.figures, strict=True):
+        assert before.to_json() != after.to_json()
+    assert lab.live.screen.code != screen.code
+
+
+def test_this_parametrization_covers_every_control(digits):
+    assert set(TrainLab(small(), digits).controls) == {
+        "epochs", "learning_rate", "batch_size", "seed"
+    }  # fmt: skip
+
+
+def test_a_diverging_training_shows_its_sentence_and_done_raises_it(digits):
+    lab = TrainLab(small(), digits, loss=lambda outputs, batch: outputs.sum() * float("nan"))
+    with pytest.raises(TrainingDivergedError, match="the loss became nan at step 1"):
+        asyncio.run(lab.done())
+    assert lab.live.status["kind"] == "error"
+    assert "Try a learning rate 10 times smaller" in lab.live.status["text"]
+    assert isinstance(lab.error, TrainingDivergedError)
+    assert lab.stop_button.disabled
+
+
+def test_settings_out_of_range_are_refused(digits):
+    sentence = "learning_rate must be a finite number above 0, got 0.0."
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        TrainLab(small(), digits, learning_rate=0)
+
+
+def test_a_penalty_and_ones_own_tensors(digits):
+    inputs = torch.randn(90, 5, generator=torch.Generator().manual_seed(1))
+    own = data.from_arrays(inputs, (inputs[:, 1] > 0).long())
+    model = torch.nn.Linear(5, 2)
+    lab = TrainLab(model, own, epochs=2, penalty=lambda m: 10 * m.weight.abs().sum())
+    assert lab.run().records[0].loss > 1
