@@ -20,7 +20,7 @@ import nbformat
 from playwright.sync_api import Page
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
-from jupyter import Server, chromium, jupyter_server, open_notebook, run_all
+from browser_harness import Server, chromium, jupyter_server, open_notebook, run_all
 
 FLOOR = """
 import ipywidgets as widgets

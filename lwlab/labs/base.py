@@ -36,6 +36,11 @@ _SHOW_WORKING_AFTER_SECONDS = 0.06
 _HISTORY_LENGTH = 200
 
 
+def _css_class(name: str) -> str:
+    """Return ``lwlab-prune-lab`` for ``PruneLab``: a handle for style sheets and browser tests."""
+    return "lwlab" + "".join(f"-{c.lower()}" if c.isupper() else c for c in name)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Wish(Generic[Params]):
     params: Params
@@ -50,7 +55,6 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         controls: widget for each field of ``params`` that can be moved, by field name.
         rows: what is shown above the plot, in order; the controls stand somewhere in it.
         after: keep the lab locked until this prediction is made or skipped.
-        columns: figures side by side.
     """
 
     def __init__(
@@ -60,10 +64,9 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         controls: dict[str, widgets.ValueWidget],
         rows: list[widgets.Widget],
         after: Gate | None = None,
-        columns: int = 2,
     ) -> None:
         leave_a_core_to_the_browser()
-        self.live = LivePlot(columns=columns)
+        self.live = LivePlot()
         self.controls = controls
         self._start_params = params
         self._params, self._result, self._error = params, None, None
@@ -74,6 +77,7 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         self._pending = False
         self._worker: Worker[_Wish[Params]] = Worker(self._serve, type(self).__name__)
         super().__init__([*rows, self.live])
+        self.add_class(_css_class(type(self).__name__))
         for control in controls.values():
             control.observe(self._on_control, names="value")
         self._lock_behind(after)
@@ -219,9 +223,8 @@ class Lab(widgets.VBox, Generic[Params, Result]):
                 self.live.mark("working", "Computing; what is shown is of the setting before.")
 
     def _fail(self, error: Exception) -> None:
-        text = str(error) or type(error).__name__
-        if not isinstance(error, ValueError | TypeError):
-            text = f"{type(error).__name__}: {text}"
+        known = isinstance(error, ValueError | TypeError) and str(error)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
         with self._state:
             self._error = error
             self._pending = False

@@ -62,6 +62,7 @@ function buildPage(el) {
   page.status.setAttribute("aria-live", "polite");
   page.headline = element("div", "lwlab-headline", page.body);
   page.grid = element("div", "lwlab-grid", page.body);
+  page.details = element("div", "lwlab-details", page.body);
   page.fold = element("details", "lwlab-code", page.body);
   element("summary", "", page.fold).textContent = "Show the code of this state";
   page.copy = element("button", "lwlab-copy", page.fold);
@@ -75,6 +76,8 @@ function buildPage(el) {
 function showText(page, content) {
   page.headline.innerHTML = content.headline; // written and escaped by lwlab
   page.headline.hidden = !content.headline;
+  page.details.innerHTML = content.details; // likewise
+  page.details.hidden = !content.details;
   page.code.textContent = content.code;
   page.fold.hidden = !content.code;
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -39,12 +40,16 @@ class Screen:
     Attributes:
         figures: plotly figures, laid out in a grid.
         headline: HTML above the figures; whoever writes it escapes what came from a user.
+        details: HTML below the figures, escaped likewise.
         code: lines of Python that reproduce the state, shown in a fold; empty for no fold.
+        still: makes further figures for the still picture, of what ``details`` shows as HTML.
     """
 
     figures: tuple[Figure, ...] = ()
     headline: str = ""
+    details: str = ""
     code: str = ""
+    still: Callable[[], tuple[Figure, ...]] = tuple
 
 
 class _PlotlySource(Widget):
@@ -110,7 +115,8 @@ class LivePlot(anywidget.AnyWidget):
 
     def png(self) -> bytes:
         """Return the figures as a picture, for pages that have no kernel behind them."""
-        return snapshot_png(list(self.screen.figures), columns=self._columns)
+        figures = [*self.screen.figures, *self.screen.still()]
+        return snapshot_png(figures, columns=self._columns)
 
     def _content(self, screen: Screen) -> dict[str, Any]:
         for figure in screen.figures:
@@ -124,6 +130,7 @@ class LivePlot(anywidget.AnyWidget):
             "figures": [figure.to_json(validate=False) for figure in screen.figures],
             "columns": self._columns,
             "headline": screen.headline,
+            "details": screen.details,
             "code": screen.code,
         }
 

@@ -10,6 +10,7 @@ import ipywidgets as widgets
 from torch import Tensor
 
 from lwlab import plots
+from lwlab.labs.html_bars import file_bars, layer_rows, panel
 from lwlab.labs.live_plot import Screen
 from lwlab.units import (
     format_bytes,
@@ -42,6 +43,7 @@ def controls(params: PruneParams, weights: dict[str, Tensor]) -> dict[str, widge
                 "all weights smaller than so many standard deviations of their layer",
             ],
             style={"button_width": "84px", "description_width": "initial"},
+            layout={"width": "360px"},
         ),
         "sparsity": widgets.FloatSlider(
             params.sparsity, min=0, max=0.995, step=0.005, description="Sparsity",
@@ -60,7 +62,8 @@ def controls(params: PruneParams, weights: dict[str, Tensor]) -> dict[str, widge
             value=params.scope,
             description="Scope",
             tooltips=["one ranking of all weights", "the same share of each layer"],
-            style={"button_width": "70px", "description_width": "initial"},
+            style={"button_width": "84px", "description_width": "initial"},
+            layout={"width": "360px"},
         ),
     }  # fmt: skip
 
@@ -110,12 +113,20 @@ class PruneView:
                 baseline=_point("before pruning", self._baseline),
                 current=_point("now", result),
             ),
-            plots.layer_bars(self._names, zeros, self._counts),
-            plots.size_bars(
-                _parts(result), baseline_bytes=self._baseline.size_bytes, baseline_name="before"
+        )
+        parts, before = _parts(result), self._baseline.size_bytes
+        layers = layer_rows(self._names, zeros, self._counts)
+        return Screen(
+            figures,
+            headline=self._headline(result),
+            details=panel("Zeros in each layer", layers)
+            + panel("The file, byte by byte", file_bars(parts, baseline_bytes=before)),
+            code=self._code(params),
+            still=lambda: (
+                plots.layer_bars(self._names, zeros, self._counts),
+                plots.size_bars(parts, baseline_bytes=before),
             ),
         )
-        return Screen(figures, self._headline(result), self._code(params))
 
     def _headline(self, result: PruneResult) -> str:
         before, now = self._baseline.accuracy, result.accuracy

@@ -118,7 +118,6 @@ class TrainLab(Lab[TrainParams, TrainResult]):
             controls=controls,
             rows=[widgets.HBox([controls["epochs"], controls["learning_rate"], buttons]), fold],
             after=after,
-            columns=2,
         )
         self._show_buttons("ready")
         self.live.show(self.draw(params, TrainResult(state="ready")))
@@ -202,7 +201,8 @@ class TrainLab(Lab[TrainParams, TrainResult]):
         records = result.records
         total = records[-1].total_steps if records else None
         figures = plots.training_curves(records, total_steps=total, ghost=self._ghost)
-        return Screen(figures, view.headline(params, result), view.code(self._model, params))
+        headline, code = view.headline(params, result), view.code(self._model, params)
+        return Screen(figures, headline, code=code)
 
     def _fit(self, params: TrainParams) -> Iterator[Record]:
         steps_an_epoch = max(1, len(self._dataset.train) // params.batch_size)

@@ -23,11 +23,12 @@ from lwlab.units import format_bytes, format_count, format_interval, format_perc
 
 __all__ = ["layer_bars", "per_class_bars", "size_bars"]
 
-_CLEAR = "rgba(0,0,0,0)"
+_OUTLINE = {"color": "rgba(0,0,0,0)", "line": {"color": GREY, "width": 2}}
+_LONGEST_FILE = 12
 _LONGEST_CLASS = 14  # letters of a class name on the axis; the hover text has all of it
 _LEVEL_LETTERS = 36  # letters that stand side by side on the narrowest plot
 _MOST_CLASS_LABELS = 30
-_LONGEST_LAYER = 20
+_LONGEST_LAYER = 16
 _PART_STYLES = ((BLUE, ""), (ORANGE, "/"), (GREEN, "x"), (GREY, "."))
 
 
@@ -58,20 +59,14 @@ def per_class_bars(
     Raises:
         ValueError: the lengths differ, or there is no class with examples.
     """
-    for name, values in (("accuracies", accuracies), ("baseline", baseline)):
-        if len(values) != len(class_names) and (values or name == "accuracies"):
-            raise ValueError(
-                f"{name} must hold one value for each of {len(class_names)} classes, "
-                f"got {len(values)}."
-            )
+    _check_lengths(accuracies, class_names, baseline)
     scored = [(n, a) for n, a in zip(class_names, accuracies, strict=True) if a is not None]
     if not scored:
         raise ValueError("accuracies must hold at least one class with examples, got none.")
     traces = [_class_trace("now", scored, {"color": BLUE}, bars=True)]
     before = [(n, a) for n, a in zip(class_names, baseline, strict=False) if a is not None]
     if before:
-        outline = {"color": _CLEAR, "line": {"color": GREY, "width": 2}}
-        traces.append(_class_trace("before", before, outline, bars=False))
+        traces.append(_class_trace("before", before, _OUTLINE, bars=False))
     worst = min(scored, key=lambda pair: pair[1].value)
     class_axis, bottom = _class_axis(class_names)
     return build(
@@ -85,6 +80,15 @@ def per_class_bars(
         yaxis=axis("accuracy (%)", range=[0, 104]),
         **legend(),
     )
+
+
+def _check_lengths(accuracies: Sequence, class_names: Sequence, baseline: Sequence) -> None:
+    for name, values in (("accuracies", accuracies), ("baseline", baseline)):
+        if len(values) != len(class_names) and (values or name == "accuracies"):
+            raise ValueError(
+                f"{name} must hold one value for each of {len(class_names)} classes, "
+                f"got {len(values)}."
+            )
 
 
 def _class_axis(class_names: Sequence[str]) -> tuple[dict[str, Any], int]:
@@ -137,9 +141,26 @@ def layer_bars(
         f"{format_percent(fraction)} {of or 'of ' + format_count(count)}"
         for fraction, count in zip(fractions, counts, strict=True)
     ]
+    trace = _layer_trace(names, fractions, labels)
+    highest = max(range(len(names)), key=lambda i: fractions[i])
+    shown = [shorten(name, _LONGEST_LAYER) for name in names]
+    return build(
+        [trace],
+        title=title,
+        summary=f"{len(names)} layers; the longest bar is {names[highest]}, {labels[highest]}.",
+        plot_height=max(192, 26 * len(names)),
+        left=max(58, 14 + 7 * max(len(name) for name in shown)),
+        xaxis=axis("share (%)", range=[0, 104]),
+        yaxis=_row_axis(trace["y"], [plain_text(name) for name in shown]),
+    )
+
+
+def _layer_trace(
+    names: Sequence[str], fractions: Sequence[float], labels: Sequence[str]
+) -> dict[str, Any]:
     # Outside a short bar, inside a long one: either way there is half the plot for it.
     places = ["inside" if fraction > 0.5 else "outside" for fraction in fractions]
-    trace = {
+    return {
         "type": "bar",
         "orientation": "h",
         "y": [plain_text(name) for name in names],
@@ -154,17 +175,6 @@ def layer_bars(
         "marker": {"color": BLUE},
         "hovertemplate": "%{y}: %{text}<extra></extra>",
     }
-    highest = max(range(len(names)), key=lambda i: fractions[i])
-    shown = [shorten(name, _LONGEST_LAYER) for name in names]
-    return build(
-        [trace],
-        title=title,
-        summary=f"{len(names)} layers; the longest bar is {names[highest]}, {labels[highest]}.",
-        plot_height=max(192, 26 * len(names)),
-        left=max(58, 14 + 7 * max(len(name) for name in shown)),
-        xaxis=axis("share (%)", range=[0, 104]),
-        yaxis=_row_axis(trace["y"], [plain_text(name) for name in shown]),
-    )
 
 
 def _row_axis(rows: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:
@@ -200,24 +210,22 @@ def size_bars(
     if not parts or min(parts.values()) < 0:
         raise ValueError(f"parts must be bytes of at least 0 by name, got {dict(parts)!r}.")
     total = sum(parts.values())
-    rows = ["now", plain_text(shorten(baseline_name, _LONGEST_LAYER))]
-    traces = []
-    for i, (name, size) in enumerate(parts.items()):
-        color, pattern = _PART_STYLES[i % len(_PART_STYLES)]
-        marker = {"color": color, "pattern": hatch(pattern), "line": {"width": 0}}
-        traces.append(_part_trace(name, 0, size, marker))
-    outline = {"color": _CLEAR, "line": {"color": GREY, "width": 2}}
-    before = _part_trace(baseline_name, 1, baseline_bytes, outline)
+    rows = ["now", plain_text(shorten(baseline_name, _LONGEST_FILE))]
+    traces = [_part_trace(*part, 0, _part_marker(i)) for i, part in enumerate(parts.items())]
+    before = _part_trace(baseline_name, baseline_bytes, 1, _OUTLINE)
     sizes = [format_bytes(total), format_bytes(baseline_bytes)]
     listed = ", ".join(f"{name} {format_bytes(size)}" for name, size in parts.items())
     return build(
         [*traces, {**before, "showlegend": False}],
         title=title,
         summary=f"The file has {sizes[0]}: {listed}; {baseline_name}, {sizes[1]}.",
-        left=max(72, 14 + 7 * len(shorten(baseline_name, _LONGEST_LAYER))),
+        legend_rows=1 if len(parts) < 4 else 2,
+        left=max(72, 14 + 7 * len(shorten(baseline_name, _LONGEST_FILE))),
         barmode="stack",
         xaxis=axis("bytes", range=[0, 1.08 * max(total, baseline_bytes, 1)], tickformat="~s"),
-        yaxis=_row_axis([0, 1], [f"{row}<br>{size}" for row, size in zip(rows, sizes, strict=True)]),
+        yaxis=_row_axis(
+            [0, 1], [f"{row}<br>{size}" for row, size in zip(rows, sizes, strict=True)]
+        ),
         **legend(),
     )
 
@@ -251,7 +259,12 @@ def _class_trace(
     return trace
 
 
-def _part_trace(name: str, row: int, size: int, marker: dict[str, Any]) -> dict[str, Any]:
+def _part_marker(index: int) -> dict[str, Any]:
+    color, pattern = _PART_STYLES[index % len(_PART_STYLES)]
+    return {"color": color, "pattern": hatch(pattern), "line": {"width": 0}}
+
+
+def _part_trace(name: str, size: int, row: int, marker: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "bar",
         "orientation": "h",

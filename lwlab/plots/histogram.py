@@ -90,7 +90,7 @@ def weight_histogram(
         summary=f"Histogram of {format_count(sum(counts))} weights, all within plus or minus "
         f"{limit:.3g}{cut}.",
         barmode="stack",
-        bargap=0.02,
+        bargap=0,
         xaxis=axis("weight", range=[-limit, limit], zeroline=False),
         yaxis=axis("number of weights", range=[0, 1.08 * max(counts)]),
         shapes=_lines(threshold),

@@ -1,29 +1,31 @@
 """A still picture of plotly figures, for pages with no kernel and no browser behind them.
 
-A saved or exported notebook cannot run a widget; it shows this PNG in its place. Drawn by
-matplotlib from the same plotly figures, so that there is one description of each plot. Only the
-kinds of trace that ``lwlab.plots`` makes are known here.
+A saved or exported notebook cannot run a widget; it shows this PNG in its place. It is drawn from
+the same plotly figures, with their own margins and sizes in pixels, so that there is one
+description of each plot. Only the kinds of trace that ``lwlab.plots`` makes are known here; a
+figure of another kind gets a sentence in its place.
 """
 
 from __future__ import annotations
 
 import html
-import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
 from plotly.graph_objects import Figure
 
 from lwlab.checks import check_count
+from lwlab.plots.paper import Box, Paper, text_width
+from lwlab.plots.scale import Scale, make_scale, values_of
 
 __all__ = ["snapshot_png"]
 
-_DOTS_PER_INCH = 80
 _DASHES = {"solid": "-", "dash": "--", "dot": ":"}
 _SYMBOLS = {"circle-open": "o", "diamond": "D"}
 _CLEAR = "rgba(0,0,0,0)"
+_BLUE, _GRID, _AXIS, _INK = "#0072b2", "#dddddd", "#888888", "#444444"
+_HEIGHT, _MARGIN = 270, {"l": 58, "r": 14, "t": 34, "b": 44}  # of figures that say nothing
 
 
 def snapshot_png(figures: Sequence[Figure], columns: int = 2, width_px: int = 960) -> bytes:
@@ -32,119 +34,228 @@ def snapshot_png(figures: Sequence[Figure], columns: int = 2, width_px: int = 96
     Args:
         figures: at least one plotly figure of ``lwlab.plots``.
         columns: figures side by side.
-        width_px: width of the picture.
+        width_px: width of the picture, at least 200 pixels a column.
 
     Raises:
-        ValueError: there is no figure.
+        ValueError: there is no figure, or no room for them.
     """
     if not figures:
         raise ValueError("figures must hold at least one figure, got none.")
     columns = min(check_count("columns", columns), len(figures))
-    rows = -(-len(figures) // columns)
-    height = 0.6 * width_px / columns * rows
-    # The object interface, never pyplot: it keeps no global state and works in any thread.
-    canvas = Canvas((width_px / _DOTS_PER_INCH, height / _DOTS_PER_INCH), layout="constrained")
-    grid = canvas.subplots(rows, columns, squeeze=False).flatten()
-    for axes, figure in zip(grid, figures, strict=False):
-        _draw(axes, figure.to_dict())
-    for axes in grid[len(figures) :]:
-        axes.set_axis_off()
-    picture = io.BytesIO()
-    canvas.savefig(picture, format="png", dpi=_DOTS_PER_INCH)
-    return picture.getvalue()
+    width_px = check_count("width_px", width_px, minimum=200 * columns)
+    drawings = [figure.to_dict() for figure in figures]
+    rows = [drawings[i : i + columns] for i in range(0, len(drawings), columns)]
+    heights = [max(_height(drawing) for drawing in row) for row in rows]
+    paper = Paper(width_px, sum(heights))
+    for i, row in enumerate(rows):
+        for j, drawing in enumerate(row):
+            _draw(paper, drawing, j * width_px / columns, sum(heights[:i]), width_px / columns)
+    return paper.png()
 
 
-def _draw(axes: Axes, figure: dict[str, Any]) -> None:
-    layout = figure["layout"]
-    stacked = layout.get("barmode") == "stack"
+@dataclass(frozen=True)
+class _Plot:
+    """Where a figure goes: the paper, the box between its axes, its two scales."""
+
+    paper: Paper
+    box: Box
+    x: Scale
+    y: Scale
+
+
+def _height(drawing: dict[str, Any]) -> int:
+    return round(drawing["layout"].get("height", _HEIGHT))
+
+
+def _draw(paper: Paper, drawing: dict[str, Any], left: float, top: float, width: float) -> None:
+    layout, traces = drawing["layout"], drawing["data"]
+    title = layout.get("title", {})
+    paper.text(left + 0.01 * width, top + 8, _text(title.get("text")), 14)
+    margin = {**_MARGIN, **layout.get("margin", {})}
+    bottom = top + _height(drawing) - margin["b"]
+    box = (left + margin["l"], top + margin["t"], left + width - margin["r"], bottom)
+    strange = _strange(layout, traces)
+    if strange:
+        note = f"No still picture of a {strange}: run the notebook to see it."
+        paper.text(box[0], box[1], note)
+        return
+    x_settings, y_settings = layout.get("xaxis", {}), layout.get("yaxis", {})
+    x = make_scale(x_settings, _along("x", traces), box[0], box[2])
+    y = make_scale(y_settings, _along("y", traces), box[3], box[1])
+    plot = _Plot(paper, box, x, y)
+    _draw_grid(plot, x_settings, y_settings)
+    _draw_traces(plot, traces, layout)
+    _draw_lines(plot, layout.get("shapes", ()))
+    _draw_axes(plot, x_settings, y_settings, left)
+    if layout.get("showlegend"):
+        _draw_legend(plot, traces)
+
+
+def _strange(layout: dict[str, Any], traces: Sequence[dict[str, Any]]) -> str:
+    """Return what of a figure is not known here; drawing it wrongly would be a lie."""
+    for trace in traces:
+        if trace["type"] not in ("bar", "scatter"):
+            return trace["type"]
+    for name in ("xaxis", "yaxis"):
+        kind = layout.get(name, {}).get("type") or "-"
+        if kind not in ("-", "linear", "category"):
+            return f"{kind} axis"
+    return ""
+
+
+def _along(name: str, traces: Sequence[dict[str, Any]]) -> list[Any]:
+    values: list[Any] = []
+    for trace in traces:
+        own, across = values_of(trace, name), values_of(trace, "y" if name == "x" else "x")
+        values += own or range(len(across))
+        if trace["type"] == "bar" and (trace.get("orientation") == "h") == (name == "x"):
+            values.append(0)  # bars stand on zero
+    return values
+
+
+def _draw_grid(plot: _Plot, x_settings: dict[str, Any], y_settings: dict[str, Any]) -> None:
+    left, top, right, bottom = plot.box
+    lines: list[Box] = []
+    if x_settings.get("showgrid", True):
+        lines += [(x, top, x, bottom) for x, _ in plot.x.ticks()]
+    if y_settings.get("showgrid", True):
+        lines += [(left, y, right, y) for y, _ in plot.y.ticks()]
+    plot.paper.segments(lines, color=_GRID)
+
+
+def _draw_axes(
+    plot: _Plot, x_settings: dict[str, Any], y_settings: dict[str, Any], edge: float
+) -> None:
+    left, top, right, bottom = plot.box
+    paper = plot.paper
+    paper.segments([(left, top, left, bottom), (left, bottom, right, bottom)], color=_AXIS)
+    turned = x_settings.get("tickangle")
+    level = {"ha": "right", "rotation": -turned, "rotation_mode": "anchor"} if turned else {}
+    for x, text in plot.x.ticks():
+        paper.text(x, bottom + 5, _text(text), 11, **{"ha": "center", **level})
+    for y, text in plot.y.ticks():
+        paper.text(left - 5, y, _text(text), 11, ha="right", va="center", ma="right")
+    x_title = _text(x_settings.get("title", {}).get("text"))
+    y_title = _text(y_settings.get("title", {}).get("text"))
+    paper.text((left + right) / 2, bottom + 22, x_title, ha="center")
+    paper.text(edge + 4, (top + bottom) / 2, y_title, va="center", rotation=90)
+
+
+def _draw_traces(plot: _Plot, traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> None:
+    gap = layout.get("bargap", 0.2)
     base: dict[Any, float] = {}
-    for trace in figure["data"]:
+    for trace in traces:
         if trace["type"] == "bar":
-            _draw_bars(axes, trace, base if stacked else {})
+            _draw_bars(plot, trace, base if layout.get("barmode") == "stack" else {}, gap)
         else:
-            _draw_points(axes, trace)
-    for shape in layout.get("shapes", ()):
-        line = {"color": shape["line"]["color"], "linestyle": "--", "linewidth": 1.5}
-        if shape.get("yref") == "paper":
-            axes.axvline(shape["x0"], **line)
-        else:
-            axes.axhline(shape["y0"], **line)
-    _finish(axes, layout)
+            _draw_points(plot, trace)
 
 
-def _draw_bars(axes: Axes, trace: dict[str, Any], base: dict[Any, float]) -> None:
+def _draw_bars(plot: _Plot, trace: dict[str, Any], base: dict[Any, float], gap: float) -> None:
     flat = trace.get("orientation") == "h"
-    places, lengths = (trace["y"], trace["x"]) if flat else (trace["x"], trace["y"])
-    starts = [base.get(place, 0.0) for place in places]
-    fill, edge = _bar_colors(trace["marker"])
-    draw = axes.barh if flat else axes.bar
-    numeric = [p for p in places if not isinstance(p, str)]
-    thickness = 0.95 * abs(numeric[1] - numeric[0]) if len(numeric) > 1 else 0.75
-    pattern = trace["marker"].get("pattern", {}).get("shape") or None
-    style = {"facecolor": fill, "edgecolor": edge, "hatch": pattern, "label": _label(trace)}
-    start = {"left" if flat else "bottom": starts}
-    bars = draw(places, lengths, thickness, **start, **style)
-    for place, length in zip(places, lengths, strict=True):
-        base[place] = base.get(place, 0.0) + length
-    if "error_y" in trace:
-        axes.errorbar(places, lengths, yerr=_errors(trace), fmt="none", ecolor="#555555")
-    if flat and trace.get("text"):
-        axes.bar_label(bars, trace["text"], label_type="center", fontsize=8)
+    across, along = (plot.y, plot.x) if flat else (plot.x, plot.y)
+    lengths = values_of(trace, "x" if flat else "y")
+    places = values_of(trace, "y" if flat else "x") or list(range(len(lengths)))
+    numbers = [across.categories.get(place, place) for place in places]
+    spacing = 1 if across.categories or len(numbers) < 2 else abs(numbers[1] - numbers[0])
+    half = (1 - gap) * abs(across.place(spacing) - across.place(0)) / 2 if numbers else 0
+    boxes: list[Box] = []
+    for place, number, length in zip(places, numbers, lengths, strict=True):
+        start = base.get(place, 0.0)
+        base[place] = start + length
+        middle, a, b = across.place(number), along.place(start), along.place(start + length)
+        boxes.append(
+            (a, middle - half, b, middle + half) if flat else (middle - half, a, middle + half, b)
+        )
+    plot.paper.rectangles(boxes, **_bar_style(trace), inside=plot.box)
+    _draw_errors(plot, trace, places, lengths)
+    _draw_bar_texts(plot, trace, boxes)
 
 
-def _bar_colors(marker: dict[str, Any]) -> tuple[str, str]:
-    if marker["color"] == _CLEAR:
-        return "none", marker["line"]["color"]
-    return marker["color"], "white"
+def _bar_style(trace: dict[str, Any]) -> dict[str, str]:
+    marker = trace.get("marker", {})
+    pattern = marker.get("pattern", {}).get("shape") or ""
+    if marker.get("color") == _CLEAR:
+        return {"edge": marker["line"]["color"]}
+    return {"fill": marker.get("color") or _BLUE, "pattern": pattern}
 
 
-def _draw_points(axes: Axes, trace: dict[str, Any]) -> None:
+def _draw_bar_texts(plot: _Plot, trace: dict[str, Any], boxes: Sequence[Box]) -> None:
+    places = trace.get("textposition") or "none"
+    if isinstance(places, str):
+        places = [places] * len(boxes)
+    for box, text, place in zip(boxes, trace.get("text") or (), places, strict=False):
+        x, y = box[2], (box[1] + box[3]) / 2
+        if place == "inside":
+            plot.paper.text(x - 4, y, _text(text), 11, "white", ha="right", va="center")
+        elif place == "outside":
+            plot.paper.text(x + 4, y, _text(text), 11, va="center")
+
+
+def _draw_points(plot: _Plot, trace: dict[str, Any]) -> None:
+    y = values_of(trace, "y")
+    x = values_of(trace, "x") or list(range(len(y)))
+    _draw_errors(plot, trace, x, y)
+    x_px, y_px = [plot.x.place(value) for value in x], [plot.y.place(value) for value in y]
+    plot.paper.line(x_px, y_px, plot.box, **_point_style(trace))
+
+
+def _point_style(trace: dict[str, Any]) -> dict[str, Any]:
     marker, line = trace.get("marker", {}), trace.get("line", {})
-    symbol = marker.get("symbol", "circle")
-    style = {
-        "color": marker.get("color") or line.get("color"),
-        "linestyle": _DASHES[line.get("dash", "solid")] if "lines" in trace["mode"] else "none",
-        "marker": _SYMBOLS.get(symbol, "o") if "markers" in trace["mode"] else "",
-        "markersize": 0.6 * marker.get("size", 6),
+    symbol, mode = marker.get("symbol", "circle"), trace.get("mode", "lines")
+    return {
+        "color": marker.get("color") or line.get("color") or _BLUE,
+        "linestyle": _DASHES.get(line.get("dash"), "-") if "lines" in mode else "none",
+        "linewidth": line.get("width", 2),
+        "marker": _SYMBOLS.get(symbol, "o") if "markers" in mode else "",
+        "markersize": (0.75 if symbol == "diamond" else 1) * marker.get("size", 6),
+        "markeredgewidth": 2 if symbol.endswith("open") else 0,
         "alpha": marker.get("opacity", 1),
         "fillstyle": "none" if symbol.endswith("open") else "full",
-        "label": _label(trace),
     }
-    if "error_y" in trace:
-        axes.errorbar(trace["x"], trace["y"], yerr=_errors(trace), **style)
+
+
+def _draw_errors(plot: _Plot, trace: dict[str, Any], x: Sequence[Any], y: Sequence[Any]) -> None:
+    bars = trace.get("error_y")
+    if not bars:
+        return
+    above, below = values_of(bars, "array"), values_of(bars, "arrayminus")
+    lines = []
+    for place, value, up, down in zip(x, y, above, below or above, strict=True):
+        middle = plot.x.place(place)
+        lines.append((middle, plot.y.place(value - down), middle, plot.y.place(value + up)))
+    plot.paper.segments(lines, color=bars.get("color") or _INK, width=2, inside=plot.box)
+
+
+def _draw_lines(plot: _Plot, shapes: Sequence[dict[str, Any]]) -> None:
+    left, top, right, bottom = plot.box
+    for shape in shapes:
+        x, y = plot.x.place(shape["x0"]), plot.y.place(shape["y0"])
+        upright = shape.get("yref") == "paper"
+        line = (x, top, x, bottom) if upright else (left, y, right, y)
+        plot.paper.segments([line], color=shape["line"]["color"], dash="--", inside=plot.box)
+
+
+def _draw_legend(plot: _Plot, traces: Sequence[dict[str, Any]]) -> None:
+    named = [t for t in traces if t.get("name") and t.get("showlegend") is not False]
+    widths = [37 + text_width(_text(trace["name"])) for trace in named]
+    # Over the left end of the plot; further left where the names need more room.
+    x, y = min(plot.box[0] + 5, plot.box[2] - sum(widths)), plot.box[1] - 13
+    for trace, width in zip(named, widths, strict=True):
+        _draw_key(plot.paper, trace, x, y)
+        plot.paper.text(x + 29, y, _text(trace["name"]), va="center")
+        x += width
+
+
+def _draw_key(paper: Paper, trace: dict[str, Any], x: float, y: float) -> None:
+    if trace["type"] == "bar":
+        paper.rectangles([(x + 6, y - 6, x + 18, y + 6)], **_bar_style(trace))
+    elif "lines" in trace.get("mode", "lines"):
+        paper.line([x, x + 12, x + 24], [y, y, y], markevery=[1], **_point_style(trace))
     else:
-        axes.plot(trace["x"], trace["y"], **style)
+        paper.line([x + 12], [y], **_point_style(trace))
 
 
-def _errors(trace: dict[str, Any]) -> list[Any]:
-    return [trace["error_y"]["arrayminus"], trace["error_y"]["array"]]
-
-
-def _label(trace: dict[str, Any]) -> str:
-    shown = trace.get("name") and trace.get("showlegend") is not False
-    return _text(trace["name"]) if shown else "_hidden"
-
-
-def _text(text: str) -> str:
-    """Undo plotly's escapes, and keep matplotlib from reading ``$`` as mathematics."""
-    return html.unescape(text).replace("$", r"\$")
-
-
-def _finish(axes: Axes, layout: dict[str, Any]) -> None:
-    axes.set_title(_text(layout["title"]["text"]), loc="left", fontsize=10)
-    for name, limits, label in (
-        ("xaxis", axes.set_xlim, axes.set_xlabel),
-        ("yaxis", axes.set_ylim, axes.set_ylabel),
-    ):
-        settings = layout[name]
-        label(_text(settings["title"].get("text") or ""), fontsize=9)
-        if settings.get("range"):
-            limits(*settings["range"])
-    if layout["yaxis"].get("autorange") == "reversed":
-        axes.invert_yaxis()
-    axes.grid(alpha=0.25)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    if layout.get("showlegend") and axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize=8, frameon=False, loc="best")
+def _text(text: str | None) -> str:
+    """Undo plotly's HTML."""
+    return html.unescape((text or "").replace("<br>", "\n"))

@@ -42,6 +42,7 @@ def build(
     title: str,
     summary: str,
     plot_height: int = 192,
+    legend_rows: int = 1,
     left: int = 58,
     bottom: int = 44,
     **layout: Any,
@@ -55,19 +56,16 @@ def build(
             text, not HTML: it is spoken, not drawn.
         plot_height: pixels between the axes; the figure is as much higher as title, legend and
             labels need.
+        legend_rows: rows that the legend takes on a narrow page, if there is one.
         left: pixels left of the plot, for labels.
         bottom: pixels below the plot, for labels.
         **layout: further plotly layout, such as ``xaxis`` and ``yaxis``.
     """
     lines = textwrap.wrap(title, _TITLE_WIDTH) or [""]
-    top = 16 + _LINE * len(lines) + (_LEGEND if layout.get("showlegend") else 0)
+    top = 16 + _LINE * len(lines) + (_LEGEND * legend_rows if layout.get("showlegend") else 0)
     common = {
         "template": {},
-        "title": {
-            "text": "<br>".join(plain_text(line) for line in lines),
-            "font": {"size": 14},
-            **{"x": 0.01, "xanchor": "left", "y": 1, "yanchor": "top", "pad": {"t": 8}},
-        },
+        "title": _title(lines),
         "font": _FONT,
         "height": top + plot_height + bottom,
         "margin": {"l": left, "r": 14, "t": top, "b": bottom},
@@ -81,6 +79,18 @@ def build(
     # Plotly's validation of every property takes 2 ms a figure, at each move of a slider. Ours are
     # made here and nowhere else, and a test validates each kind.
     return Figure({"data": traces, "layout": {**common, **layout}}, _validate=False)
+
+
+def _title(lines: list[str]) -> dict[str, Any]:
+    return {
+        "text": "<br>".join(plain_text(line) for line in lines),
+        "font": {"size": 14},
+        "x": 0.01,
+        "xanchor": "left",
+        "y": 1,
+        "yanchor": "top",
+        "pad": {"t": 8 + _LINE * (len(lines) - 1) // 2},  # plotly centres several lines
+    }
 
 
 def axis(title: str, **settings: Any) -> dict[str, Any]:
@@ -105,8 +115,10 @@ def legend() -> dict[str, Any]:
         "legend": {
             "orientation": "h",
             "traceorder": "normal",
-            **{"xref": "container", "x": 0.005, "xanchor": "left"},
-            **{"y": 1.0, "yanchor": "bottom"},
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.0,
+            "yanchor": "bottom",
             "font": {"size": 12},
             "bgcolor": "rgba(0,0,0,0)",
             "itemclick": False,  # a trace that is clicked away would come back with the next redraw
@@ -117,7 +129,13 @@ def legend() -> dict[str, Any]:
 
 def hatch(shape: str) -> dict[str, Any]:
     """Return the pattern of a bar, lines over its full colour; ``shape`` "" is a plain bar."""
-    return {"shape": shape, "fillmode": "overlay", "fgcolor": "rgba(0,0,0,0.4)", "size": 7, "solidity": 0.2}
+    return {
+        "shape": shape,
+        "fillmode": "overlay",
+        "fgcolor": "rgba(0,0,0,0.4)",
+        "size": 7,
+        "solidity": 0.2,
+    }
 
 
 def plain_text(text: str) -> str:

@@ -60,7 +60,7 @@ def accuracy_against_size(
     if current is not None:
         traces.append(_markers("now", [current], ORANGE, {"size": 12, "symbol": "diamond"}))
     largest = max(p.size_bytes for p in everything)
-    unit, name = (1e6, "MB") if largest >= 1e6 else (1e3, "kB") if largest >= 1e3 else (1, "bytes")
+    unit, name = _unit(largest)
     for trace in traces:
         trace["x"] = [size / unit for size in trace["x"]]
     return build(
@@ -72,6 +72,12 @@ def accuracy_against_size(
         shapes=_line(baseline),
         **legend(),
     )
+
+
+def _unit(size_bytes: int) -> tuple[float, str]:
+    if size_bytes >= 1e6:
+        return 1e6, "MB"
+    return (1e3, "kB") if size_bytes >= 1e3 else (1, "bytes")
 
 
 def _markers(

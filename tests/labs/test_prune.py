@@ -109,6 +109,7 @@ def test_each_control_changes_the_result_the_figures_and_the_code(
     for before, after in zip(screen.figures, lab.live.screen.figures, strict=True):
         assert before.to_json() != after.to_json()
     assert lab.live.screen.headline != screen.headline
+    assert lab.live.screen.details != screen.details
     assert lab.live.screen.code != screen.code
 
 

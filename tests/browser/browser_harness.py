@@ -18,6 +18,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from lwlab.cli import find_chromium
+
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -30,15 +32,6 @@ CHROMIUM_ARGUMENTS = [
 _QUIET = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
 }
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-
-
-def find_chromium() -> str | None:
-    """Return the path of a Chromium: ``LWLAB_CHROMIUM``, or the first one on the PATH."""
-    chosen = os.environ.get("LWLAB_CHROMIUM")
-    if chosen:
-        return chosen
-    return next((path for path in map(shutil.which, _NAMES) if path), None)
 
 
 @dataclass(frozen=True)
@@ -112,7 +105,7 @@ def chromium() -> Iterator[Browser]:
     """Start a headless Chromium with an empty profile."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS
+            executable_path=str(find_chromium()), args=CHROMIUM_ARGUMENTS
         )
         try:
             yield browser
@@ -152,21 +145,25 @@ def collapse_left_area(page: Page) -> None:
 
 
 def run_all(page: Page, timeout: float = 120_000) -> None:
-    """Run all cells of the notebook in front and wait until they have run.
+    """Run all cells of the notebook in front and wait until every code cell has run.
 
     Raises:
         AssertionError: a cell raised; the text of its error is in the message.
     """
     page.set_default_timeout(timeout)
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    errors = page.locator('[data-mime-type="application/vnd.jupyter.stderr"], .jp-OutputArea-error')
-    texts = [text for text in errors.all_inner_texts() if "Error" in text]
+    errors = page.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]')
+    texts = errors.all_inner_texts()
     assert not texts, "\n".join(texts)
-
-
-def run_cell_count(page: Page) -> int:
-    """Return how many code cells have an execution count."""
-    return page.evaluate(
-        """() => [...window.jupyterapp.shell.currentWidget.content.widgets]
-            .filter(cell => cell.model.type === 'code' && cell.model.executionCount).length"""
+    page.wait_for_function(
+        """() => window.jupyterapp.shell.currentWidget.content.widgets
+            .filter(cell => cell.model.type === 'code')
+            .every(cell => cell.model.executionCount)"""
     )
+
+
+def screenshot(page: Page, selector: str, path: Path) -> None:
+    """Scroll to an element of the notebook and take a picture of it."""
+    page.locator(selector).first.scroll_into_view_if_needed()
+    page.wait_for_timeout(400)
+    page.locator(selector).first.screenshot(path=path)
