@@ -104,7 +104,7 @@ function drawFigure(Plotly, cell, json, textColor) {
     cell.setAttribute("role", "img");
     cell.setAttribute("aria-label", summary);
   }
-  return Plotly.react(cell, figure.data, layout, { displayModeBar: false, responsive: false });
+  return Plotly.react(cell, figure.data, layout, { displayModeBar: false, responsive: false, typesetMath: false });
 }
 
 function render({ model, el }) {

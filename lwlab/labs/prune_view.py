@@ -36,14 +36,12 @@ def controls(params: PruneParams, weights: dict[str, Tensor]) -> dict[str, widge
         "by": widgets.ToggleButtons(
             options=[("sparsity", "sparsity"), ("threshold", "threshold"), ("std", "deviations")],
             value=params.by,
-            description="Prune by",
             tooltips=[
                 "a share of the weights, the smallest first",
                 "all weights smaller than a number",
                 "all weights smaller than so many standard deviations of their layer",
             ],
-            style={"button_width": "84px", "description_width": "initial"},
-            layout={"width": "360px"},
+            style={"button_width": "84px"},
         ),
         "sparsity": widgets.FloatSlider(
             params.sparsity, min=0, max=0.995, step=0.005, description="Sparsity",
@@ -60,10 +58,8 @@ def controls(params: PruneParams, weights: dict[str, Tensor]) -> dict[str, widge
         "scope": widgets.ToggleButtons(
             options=[("global", "global"), ("layer", "layer")],
             value=params.scope,
-            description="Scope",
             tooltips=["one ranking of all weights", "the same share of each layer"],
-            style={"button_width": "84px", "description_width": "initial"},
-            layout={"width": "360px"},
+            style={"button_width": "84px"},
         ),
     }  # fmt: skip
 
@@ -72,17 +68,19 @@ def rows(parts: dict[str, widgets.ValueWidget], button: widgets.Button) -> list[
     """Return the rows of controls; of the three sliders only the one that counts is shown."""
     sliders = {name: parts[name] for name in ("sparsity", "threshold", "deviations")}
 
+    scope = widgets.HBox([widgets.Label("Scope"), parts["scope"]])
+
     def show_the_one_that_counts(*_: object) -> None:
         for name, slider in sliders.items():
             slider.layout.display = None if name == parts["by"].value else "none"
-        parts["scope"].layout.display = None if parts["by"].value == "sparsity" else "none"
+        scope.layout.display = None if parts["by"].value == "sparsity" else "none"
 
     parts["by"].observe(show_the_one_that_counts, names="value")
     show_the_one_that_counts()
     wrap = {"flex_flow": "row wrap"}
     return [
-        widgets.HBox([parts["by"], *sliders.values()], layout=wrap),
-        widgets.HBox([parts["scope"], button], layout=wrap),
+        widgets.HBox([widgets.Label("Prune by"), parts["by"], *sliders.values()], layout=wrap),
+        widgets.HBox([scope, button], layout=wrap),
     ]
 
 

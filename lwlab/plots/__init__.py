@@ -1,6 +1,7 @@
 """Plots: records in, plotly figures out. No state, no widgets; ``template`` is the common style."""
 
-from lwlab.plots.bars import layer_bars, per_class_bars, size_bars
+from lwlab.plots.bars import layer_bars, size_bars
+from lwlab.plots.classes import per_class_bars
 from lwlab.plots.curves import training_curves
 from lwlab.plots.histogram import WeightBins, bin_weights, weight_histogram
 from lwlab.plots.template import describe

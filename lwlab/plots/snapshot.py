@@ -18,13 +18,11 @@ from plotly.graph_objects import Figure
 from lwlab.checks import check_count
 from lwlab.plots.paper import Box, Paper, text_width
 from lwlab.plots.scale import Scale, make_scale, values_of
+from lwlab.plots.style import bar_style, point_style
 
 __all__ = ["snapshot_png"]
 
-_DASHES = {"solid": "-", "dash": "--", "dot": ":"}
-_SYMBOLS = {"circle-open": "o", "diamond": "D"}
-_CLEAR = "rgba(0,0,0,0)"
-_BLUE, _GRID, _AXIS, _INK = "#0072b2", "#dddddd", "#888888", "#444444"
+_GRID, _AXIS, _INK = "#dddddd", "#888888", "#444444"
 _HEIGHT, _MARGIN = 270, {"l": 58, "r": 14, "t": 34, "b": 44}  # of figures that say nothing
 
 
@@ -167,17 +165,9 @@ def _draw_bars(plot: _Plot, trace: dict[str, Any], base: dict[Any, float], gap: 
         boxes.append(
             (a, middle - half, b, middle + half) if flat else (middle - half, a, middle + half, b)
         )
-    plot.paper.rectangles(boxes, **_bar_style(trace), inside=plot.box)
+    plot.paper.rectangles(boxes, **bar_style(trace), inside=plot.box)
     _draw_errors(plot, trace, places, lengths)
     _draw_bar_texts(plot, trace, boxes)
-
-
-def _bar_style(trace: dict[str, Any]) -> dict[str, str]:
-    marker = trace.get("marker", {})
-    pattern = marker.get("pattern", {}).get("shape") or ""
-    if marker.get("color") == _CLEAR:
-        return {"edge": marker["line"]["color"]}
-    return {"fill": marker.get("color") or _BLUE, "pattern": pattern}
 
 
 def _draw_bar_texts(plot: _Plot, trace: dict[str, Any], boxes: Sequence[Box]) -> None:
@@ -197,22 +187,7 @@ def _draw_points(plot: _Plot, trace: dict[str, Any]) -> None:
     x = values_of(trace, "x") or list(range(len(y)))
     _draw_errors(plot, trace, x, y)
     x_px, y_px = [plot.x.place(value) for value in x], [plot.y.place(value) for value in y]
-    plot.paper.line(x_px, y_px, plot.box, **_point_style(trace))
-
-
-def _point_style(trace: dict[str, Any]) -> dict[str, Any]:
-    marker, line = trace.get("marker", {}), trace.get("line", {})
-    symbol, mode = marker.get("symbol", "circle"), trace.get("mode", "lines")
-    return {
-        "color": marker.get("color") or line.get("color") or _BLUE,
-        "linestyle": _DASHES.get(line.get("dash"), "-") if "lines" in mode else "none",
-        "linewidth": line.get("width", 2),
-        "marker": _SYMBOLS.get(symbol, "o") if "markers" in mode else "",
-        "markersize": (0.75 if symbol == "diamond" else 1) * marker.get("size", 6),
-        "markeredgewidth": 2 if symbol.endswith("open") else 0,
-        "alpha": marker.get("opacity", 1),
-        "fillstyle": "none" if symbol.endswith("open") else "full",
-    }
+    plot.paper.line(x_px, y_px, plot.box, **point_style(trace))
 
 
 def _draw_errors(plot: _Plot, trace: dict[str, Any], x: Sequence[Any], y: Sequence[Any]) -> None:
@@ -249,11 +224,11 @@ def _draw_legend(plot: _Plot, traces: Sequence[dict[str, Any]]) -> None:
 
 def _draw_key(paper: Paper, trace: dict[str, Any], x: float, y: float) -> None:
     if trace["type"] == "bar":
-        paper.rectangles([(x + 6, y - 6, x + 18, y + 6)], **_bar_style(trace))
+        paper.rectangles([(x + 6, y - 6, x + 18, y + 6)], **bar_style(trace))
     elif "lines" in trace.get("mode", "lines"):
-        paper.line([x, x + 12, x + 24], [y, y, y], markevery=[1], **_point_style(trace))
+        paper.line([x, x + 12, x + 24], [y, y, y], markevery=[1], **point_style(trace))
     else:
-        paper.line([x + 12], [y], **_point_style(trace))
+        paper.line([x + 12], [y], **point_style(trace))
 
 
 def _text(text: str | None) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "GREEN",
     "GREY",
     "ORANGE",
+    "OUTLINE",
     "axis",
     "build",
     "describe",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#e69f00", "#009e73", "#888888"
+OUTLINE = {"color": "rgba(0,0,0,0)", "line": {"color": GREY, "width": 2}}  # of a hollow bar
 
 _FONT = {"family": "system-ui, sans-serif", "size": 13, "color": "#444444"}
 _GRID = "rgba(128,128,128,0.25)"

@@ -119,12 +119,13 @@ def test_this_parametrization_covers_every_control(lab):
 
 def test_only_the_slider_that_counts_is_in_sight(lab):
     def shown():
-        names = ("sparsity", "threshold", "deviations", "scope")
+        names = ("sparsity", "threshold", "deviations")
         return [name for name in names if lab.controls[name].layout.display != "none"]
 
-    assert shown() == ["sparsity", "scope"]
+    scope = lab.children[1].children[0]
+    assert (shown(), scope.layout.display) == (["sparsity"], None)
     settle(lab, by="deviations")
-    assert shown() == ["deviations"]
+    assert (shown(), scope.layout.display) == (["deviations"], "none")
 
 
 def test_test_is_scored_by_its_button_only_and_the_next_move_takes_it_away(lab, digits):

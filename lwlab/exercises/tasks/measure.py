@@ -139,7 +139,7 @@ _MEDIAN_LATENCY = Task(
     name="measure.median_latency",
     statement=(
         "median_latency(milliseconds, warmup) takes measured times in the order they came, leaves "
-        "out the first `warmup` of them and returns the median of the rest: the middle one by "
+        "out the first warmup of them and returns the median of the rest: the middle one by "
         "size, or the mean of the two in the middle."
     ),
     reference=median_latency,
