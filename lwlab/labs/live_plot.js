@@ -94,10 +94,10 @@ function fitCells(page, count, columns) {
   while (page.grid.children.length < count) element("div", "lwlab-cell", page.grid);
 }
 
-function drawFigure(Plotly, cell, json, textColor) {
+function drawFigure(Plotly, cell, json, width, textColor) {
   const figure = JSON.parse(json);
   const layout = themed(figure.layout, textColor);
-  layout.width = Math.max(220, Math.floor(cell.clientWidth));
+  layout.width = Math.max(220, Math.floor(width));
   layout.autosize = false;
   const summary = figure.layout.meta?.summary;
   if (summary) {
@@ -131,20 +131,23 @@ function render({ model, el }) {
 
   async function draw(content) {
     if (!content.figures) return;
-    showText(page, content);
     fitCells(page, content.figures.length, Math.max(1, content.columns));
-    if (content.figures.length) {
-      const Plotly = await sharedPlotly(model);
-      if (page.root.isConnected && page.grid.clientWidth > 0) {
-        const textColor = getComputedStyle(page.root).color;
-        const cells = [...page.grid.children];
-        await Promise.all(
-          content.figures.map((json, i) => drawFigure(Plotly, cells[i], json, textColor)),
-        );
-        page.root.dataset.width = page.grid.clientWidth;
-      }
-    }
+    if (content.figures.length) await drawFigures(content.figures);
+    showText(page, content);
     page.root.dataset.drawn = content.version;
+  }
+
+  // Sizes are read before anything is written: a read after a write lays out the whole page.
+  async function drawFigures(figures) {
+    const Plotly = await sharedPlotly(model);
+    const gridWidth = page.grid.clientWidth;
+    if (!page.root.isConnected || gridWidth === 0) return;
+    const textColor = getComputedStyle(page.root).color;
+    const cells = [...page.grid.children];
+    const widths = cells.map((cell) => cell.clientWidth);
+    const drawn = figures.map((json, i) => drawFigure(Plotly, cells[i], json, widths[i], textColor));
+    await Promise.all(drawn);
+    page.root.dataset.width = gridWidth;
   }
 
   const onStatus = () => showStatus(page, model.get("status"));

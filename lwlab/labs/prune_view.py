@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["PruneView", "controls", "rows"]
 
+# Each bar and each mark is an element that the browser draws anew at every move.
+_BARS = 40
+_SHOWN_TRIES = 40
+
 _STYLE = {"style": {"description_width": "initial"}}
 _WIDE = {"layout": {"width": "420px"}, **_STYLE}
 
@@ -96,7 +100,7 @@ class PruneView:
     def __init__(self, weights: dict[str, Tensor], baseline: PruneResult, model_name: str) -> None:
         self._names = list(weights)
         self._counts = [weight.numel() for weight in weights.values()]
-        self._bins = plots.bin_weights(list(weights.values()))
+        self._bins = plots.bin_weights(list(weights.values()), bins=_BARS)
         self._baseline = baseline
         self._model_name = model_name
 
@@ -107,7 +111,7 @@ class PruneView:
         figures = (
             plots.weight_histogram(self._bins, kept=masks, title="Which weights go"),
             plots.accuracy_against_size(
-                [_point("earlier", earlier) for earlier in past],
+                [_point("earlier", earlier) for earlier in past[-_SHOWN_TRIES:]],
                 baseline=_point("before pruning", self._baseline),
                 current=_point("now", result),
             ),
