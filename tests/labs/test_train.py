@@ -1,6 +1,7 @@
 import asyncio
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -24,6 +25,12 @@ def until(condition):
             return
         time.sleep(0.01)
     raise AssertionError("it did not happen within a minute")
+
+
+def done(lab):
+    """Await ``lab.done()`` in a thread of its own: a browser test may have left a loop in ours."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(lab.done())).result(LONG)
 
 
 def running(lab):
@@ -53,7 +60,7 @@ def test_nothing_is_trained_before_start(digits):
 
 def test_done_starts_a_training_that_nobody_started_and_waits_for_it(digits):
     lab = TrainLab(small(), digits, epochs=2)
-    result = asyncio.run(lab.done())
+    result = done(lab)
     assert result.state == "finished"
     assert result is lab.result
 
@@ -61,7 +68,7 @@ def test_done_starts_a_training_that_nobody_started_and_waits_for_it(digits):
 def test_done_does_not_train_again_what_is_trained(digits):
     lab = TrainLab(small(), digits, epochs=1)
     first = lab.run()
-    assert asyncio.run(lab.done()) is first
+    assert done(lab) is first
 
 
 def test_stop_ends_the_training_and_keeps_what_was_learned(digits):
@@ -156,7 +163,7 @@ def test_this_parametrization_covers_every_control(digits):
 def test_a_diverging_training_shows_its_sentence_and_done_raises_it(digits):
     lab = TrainLab(small(), digits, loss=lambda outputs, batch: outputs.sum() * float("nan"))
     with pytest.raises(TrainingDivergedError, match="the loss became nan at step 1"):
-        asyncio.run(lab.done())
+        done(lab)
     assert lab.live.status["kind"] == "error"
     assert "Try a learning rate 10 times smaller" in lab.live.status["text"]
     assert isinstance(lab.error, TrainingDivergedError)
