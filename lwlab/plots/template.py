@@ -143,9 +143,11 @@ def hatch(shape: str) -> dict[str, Any]:
 def plain_text(text: str) -> str:
     """Return ``text`` so that plotly shows it letter by letter.
 
-    Plotly reads a little HTML in every text; a class named by a stranger must not become a link.
+    Plotly reads a little HTML in every text, and fills in ``%{...}`` in titles and names; a class
+    named by a stranger must become neither a link nor another text.
     """
-    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    safe = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return safe.replace("%{", "&#37;{")
 
 
 def shorten(name: str, width: int) -> str:

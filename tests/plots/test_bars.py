@@ -3,7 +3,7 @@ import pytest
 from lwlab.plots import describe, layer_bars, per_class_bars, size_bars
 
 LINK = "<a href=x>%{y}</a>"
-SAFE = "&lt;a href=x&gt;%{y}&lt;/a&gt;"
+SAFE = "&lt;a href=x&gt;&#37;{y}&lt;/a&gt;"
 
 
 def test_names_by_strangers_stay_text_in_figures_and_are_plain_in_sentences(score):

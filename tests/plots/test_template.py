@@ -6,6 +6,7 @@ def test_a_name_in_html_is_shown_letter_by_letter():
     assert plain_text('<a href="x">a & b</a>') == '&lt;a href="x"&gt;a &amp; b&lt;/a&gt;'
     assert plain_text("&lt;") == "&amp;lt;"  # escaped once more, or it would become a "<"
     assert plain_text(3) == "3"
+    assert plain_text("5 % %{meta.summary}") == "5 % &#37;{meta.summary}"  # plotly would fill it in
 
 
 def test_a_title_in_html_becomes_text_and_the_summary_is_plain():

@@ -70,7 +70,7 @@ def test_the_sentence_says_now_and_before():
 def test_the_hover_text_has_every_number_and_a_label_by_a_stranger_stays_text():
     figure = accuracy_against_size([point(5, label="<a href=x>%{y}</a>")])
     assert trace(figure, "tries").text[0] == (
-        "&lt;a href=x&gt;%{y}&lt;/a&gt;<br>90.0 % right (85.0-92.0 %)<br>5 B"
+        "&lt;a href=x&gt;&#37;{y}&lt;/a&gt;<br>90.0 % right (85.0-92.0 %)<br>5 B"
     )
     assert trace(figure, "tries").hovertemplate == "%{text}<extra></extra>"
 
