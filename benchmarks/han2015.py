@@ -29,12 +29,12 @@ from lwlab.train import Schedule, constant, cosine, fit
 WEIGHTS_LEFT = 1 / 12
 DENSE_EPOCHS = 15
 CUT_EPOCHS = 10
-RECOVERY_EPOCHS = 20
+RECOVERY_EPOCHS = 30
 # Chosen on validation data. Weight decay does what Han et al. found L2 to do: it makes small the
 # weights that can go.
 LEARNING_RATE = 0.1
 CUT_RATE = 0.03
-RECOVERY_RATE = 0.05
+RECOVERY_RATE = 0.1
 WEIGHT_DECAY = 5e-4
 BATCH_SIZE = 128
 
