@@ -1,0 +1,31 @@
+import re
+
+from lwlab.labs.html_bars import file_bars, layer_rows, panel
+
+
+def widths(html):
+    return [float(width) for width in re.findall(r"width:([\d.]+)%", html)]
+
+
+def test_a_layer_row_is_as_wide_as_its_share():
+    [(name, bar, text)] = layer_rows(["conv1"], [0.125], [288])
+    assert (name, text) == ("conv1", "12.5 % of 288")
+    assert widths(bar) == [12.5]
+
+
+def test_the_parts_of_a_file_share_one_scale_with_the_file_before():
+    rows = file_bars({"values": 300, "positions": 100}, baseline_bytes=800)
+    assert [text for _, _, text in rows] == ["400 B", "300 B values", "100 B positions", "800 B"]
+    assert [widths(bar) for _, bar, _ in rows] == [[37.5, 12.5], [37.5], [12.5], [100.0]]
+
+
+def test_a_file_larger_than_the_one_before_sets_the_scale():
+    rows = file_bars({"values": 1000}, baseline_bytes=500)
+    assert [widths(bar) for _, bar, _ in rows] == [[100.0], [100.0], [50.0]]
+
+
+def test_names_of_strangers_do_not_become_html():
+    html = panel("<b>title</b>", layer_rows(["<script>alert(1)</script>"], [0.5], [2]))
+    assert "<script>" not in html
+    assert "<b>" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
