@@ -1,7 +1,8 @@
 """Pruning: zero the weights that matter least, and keep them zero while the rest trains on.
 
 Read ``importance`` (what matters), then ``masks`` (where to cut), then ``masking`` (how a mask sits
-on a model). What matters by data: ``gradient``, ``curvature``, ``entropy``.
+on a model). What matters by data: ``gradient``, ``curvature``, ``entropy``. Making weights small in
+training: ``penalties``, ``shrinkage``. How much to cut when: ``schedule``.
 """
 
 from lwlab.prune.curvature import MOST_EXACT_WEIGHTS, obd_saliency
@@ -20,27 +21,50 @@ from lwlab.prune.importance import (
     random_importance,
 )
 from lwlab.prune.masking import apply_masks_, bake_, choose_masks, current_masks, mask_model_
-from lwlab.prune.masks import deviation_mask, global_masks, threshold_mask, topk_mask
+from lwlab.prune.masks import (
+    deviation_mask,
+    global_masks,
+    n_of_m_mask,
+    threshold_mask,
+    topk_mask,
+)
 from lwlab.prune.parametrization import Mask
+from lwlab.prune.penalties import (
+    BatchNormScalePenalty,
+    GroupLassoPenalty,
+    L1Penalty,
+    L2Penalty,
+)
+from lwlab.prune.schedule import cubic, linear, one_shot
+from lwlab.prune.shrinkage import soft_threshold
 
 __all__ = [
     "MOST_EXACT_WEIGHTS",
+    "BatchNormScalePenalty",
+    "GroupLassoPenalty",
+    "L1Penalty",
+    "L2Penalty",
     "Mask",
     "RandomImportance",
     "activation_entropy",
     "apply_masks_",
     "bake_",
     "choose_masks",
+    "cubic",
     "current_masks",
     "deviation_mask",
     "global_masks",
     "histogram_entropy",
     "layer_importances",
+    "linear",
     "magnitude",
     "mask_model_",
+    "n_of_m_mask",
     "obd_saliency",
+    "one_shot",
     "random_importance",
     "snip_importance",
+    "soft_threshold",
     "spread_channels",
     "spread_over_weight",
     "taylor_importance",

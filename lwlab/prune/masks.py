@@ -3,9 +3,11 @@
     threshold:  mask[i] = |w[i]| >= t
     deviation:  mask[i] = |w[i]| >= d * std(w)
     top-k:      mask[i] = importance[i] is not among the round(sparsity * n) smallest
+    n of m:     mask[i] = importance[i] is among the n largest of its group of m neighbours
 
-The first two fix the cut and leave the count open; top-k fixes the count. Everything here is a pure
-function of tensors. Next: ``masking``, which puts masks on a model.
+The first two fix the cut and leave the count open; top-k fixes the count, and n of m fixes it in
+each small group. Everything here is a pure function of tensors. Next: ``masking``, which puts masks
+on a model.
 
 Source: Han et al. 2015, "Learning both weights and connections", arXiv:1506.02626, section 3.
 """
@@ -17,9 +19,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lwlab.checks import check_finite, check_fraction, check_number
+from lwlab.checks import check_count, check_finite, check_fraction, check_number
 
-__all__ = ["deviation_mask", "global_masks", "threshold_mask", "topk_mask"]
+__all__ = ["deviation_mask", "global_masks", "n_of_m_mask", "threshold_mask", "topk_mask"]
 
 
 def threshold_mask(weight: Tensor, threshold: float) -> Tensor:
@@ -124,6 +126,58 @@ def global_masks(importances: Mapping[str, Tensor], sparsity: float) -> dict[str
         name: piece.reshape(importance.shape)
         for (name, importance), piece in zip(importances.items(), pieces, strict=True)
     }
+
+
+def n_of_m_mask(importance: Tensor, kept: int, group: int) -> Tensor:
+    """Keep exactly ``kept`` values, the most important ones, of every ``group`` neighbours.
+
+    The pattern 2 of 4 ("2:4") is what sparse tensor cores multiply twice as fast as a dense matrix.
+    The mask alone makes nothing faster; it makes a model that such hardware *could* run faster.
+
+    Neighbours are consecutive *input channels* (dimension 1) of one output, and at one position of
+    the kernel: that is how hardware lays out the sums of a convolution. A tensor of one dimension
+    is one row. Groups start at channel 0. Where the channels do not divide by ``group``, the last
+    group is short and keeps ``min(kept, its length)``, as if filled up with zeros: so a first layer
+    with one input channel is not pruned at all. Among equal values the earlier one is pruned first.
+
+    >>> n_of_m_mask(torch.tensor([[4.0, 1.0, 3.0, 2.0]]), kept=2, group=4)
+    tensor([[ True, False,  True, False]])
+
+    To put it on a model::
+
+        layers = compressible_layers(model)
+        apply_masks_(model, {l.name: n_of_m_mask(magnitude(l.weight), 2, 4) for l in layers})
+
+    Args:
+        importance: ``(out, in)``, ``(out, in, *kernel)`` or ``(n,)``; higher keeps.
+        kept: values to keep of each group, from 1 to ``group``.
+        group: length of a group, at least 1.
+
+    Raises:
+        TypeError: ``importance`` is not a tensor of real numbers, or a count is no number.
+        ValueError: it has no dimension or holds NaN, or a count is out of range.
+
+    Source: Mishra et al. 2021, "Accelerating sparse deep neural networks", arXiv:2104.08378.
+    """
+    group = check_count("group", group)
+    kept = check_count("kept", kept, maximum=group)
+    if _check_comparable("importance", importance).ndim == 0:
+        raise ValueError("importance must have at least one dimension, got a single number.")
+    axis = min(1, importance.ndim - 1)
+    rows = importance.detach().movedim(axis, -1)
+    length = rows.shape[-1] - rows.shape[-1] % group
+    groups = rows[..., :length].unflatten(-1, (-1, group))
+    full = _keep_best(groups, kept).flatten(-2)
+    short = _keep_best(rows[..., length:], kept)
+    return torch.cat([full, short], dim=-1).movedim(-1, axis).contiguous()
+
+
+def _keep_best(groups: Tensor, kept: int) -> Tensor:
+    """Return a mask, True for the ``kept`` largest of the last dimension; for all if fewer."""
+    # Stable, so that among equal values the earlier ones come first, and go.
+    order = groups.argsort(dim=-1, stable=True)
+    pruned = order[..., : max(0, groups.shape[-1] - kept)]
+    return torch.ones_like(groups, dtype=torch.bool).scatter_(-1, pruned, False)
 
 
 def _check_comparable(name: str, importance: Tensor) -> Tensor:

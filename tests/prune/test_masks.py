@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.utils import prune as torch_prune
 
-from lwlab.prune import deviation_mask, global_masks, magnitude, threshold_mask, topk_mask
+from lwlab.prune import (
+    apply_masks_,
+    deviation_mask,
+    global_masks,
+    magnitude,
+    n_of_m_mask,
+    threshold_mask,
+    topk_mask,
+)
 
 
 def slow_topk_mask(importance: torch.Tensor, sparsity: float) -> torch.Tensor:
@@ -230,3 +238,126 @@ def test_global_masks_equal_one_mask_over_the_layers_put_end_to_end(layers, spar
 def test_global_masks_refuse_in_one_sentence(importances, sparsity, sentence):
     with pytest.raises(ValueError, match="^" + re.escape(sentence) + "$"):
         global_masks(importances, sparsity)
+
+
+# ---- n_of_m_mask ---------------------------------------------------------------------------------
+
+
+def slow_n_of_m_row(values: list[float], kept: int, group: int) -> list[bool]:
+    """Take the smallest value of each group out until enough are gone, as a loop."""
+    mask = []
+    for start in range(0, len(values), group):
+        piece = values[start : start + group]
+        stays = list(range(len(piece)))
+        while len(stays) > kept:
+            stays.remove(min(stays, key=lambda i, piece=piece: (piece[i], i)))
+        mask += [i in stays for i in range(len(piece))]
+    return mask
+
+
+def test_two_of_four_keeps_the_two_largest_of_each_four():
+    importance = torch.tensor([[4.0, 1.0, 3.0, 2.0, 9.0, 8.0, 7.0, 6.0], [0, 0, 0, 0, 1, 2, 3, 4]])
+    assert n_of_m_mask(importance, 2, 4).int().tolist() == [
+        [1, 0, 1, 0, 1, 1, 0, 0],
+        [0, 0, 1, 1, 0, 0, 1, 1],
+    ]
+
+
+def test_a_short_last_group_keeps_as_many_as_a_full_one_or_all_it_has():
+    row = torch.tensor([4.0, 1.0, 3.0, 2.0, 3.0, 1.0, 2.0])
+    assert n_of_m_mask(row, 2, 4).int().tolist() == [1, 0, 1, 0, 1, 0, 1]
+    assert n_of_m_mask(row[:5], 2, 4).int().tolist() == [1, 0, 1, 0, 1]
+    assert n_of_m_mask(torch.zeros(32, 1, 3, 3), 2, 4).all()
+    assert n_of_m_mask(torch.zeros(2, 0), 2, 4).shape == (2, 0)
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (3, 8, 5), (3, 8, 3, 3), (2, 8, 2, 2, 2)], ids=str)
+def test_a_group_runs_over_input_channels_at_one_position_of_the_kernel(shape):
+    importance = torch.rand(shape, generator=torch.Generator().manual_seed(2))
+    mask = n_of_m_mask(importance, 1, 4)
+    assert mask.shape == shape
+    assert mask.is_contiguous()
+    for first in (0, 4):
+        piece = slice(first, first + 4)
+        assert torch.equal(mask[:, piece].sum(dim=1), torch.ones_like(mask[:, 0], dtype=torch.long))
+        best = importance[:, piece].argmax(dim=1, keepdim=True)
+        assert mask[:, piece].gather(1, best).all()
+
+
+@pytest.mark.parametrize("zeros_in_four", [1, 2, 3])
+def test_n_of_m_mask_is_the_weight_norm_sparsifier_of_torch(zeros_in_four):
+    from torch.ao.pruning import WeightNormSparsifier
+
+    model = torch.nn.Sequential(torch.nn.Linear(40, 12), torch.nn.Linear(12, 8))
+    masks = {
+        name: n_of_m_mask(magnitude(layer.weight.detach()), 4 - zeros_in_four, 4)
+        for name, layer in model.named_children()
+    }
+    sparsifier = WeightNormSparsifier(
+        sparsity_level=1.0, sparse_block_shape=(1, 4), zeros_per_block=zeros_in_four
+    )
+    sparsifier.prepare(model, config=[{"tensor_fqn": f"{name}.weight"} for name in masks])
+    sparsifier.step()
+    for name, mask in masks.items():
+        theirs = model.get_submodule(name).parametrizations.weight[0].mask
+        assert torch.equal(mask, theirs.bool())
+        assert zeros(mask) == mask.numel() * zeros_in_four // 4
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.integers(-2, 2), max_size=17),
+    st.integers(1, 6).flatmap(lambda m: st.tuples(st.integers(1, m), st.just(m))),
+)
+def test_n_of_m_mask_equals_the_slow_loop_with_many_ties_and_short_groups(values, pattern):
+    row = torch.tensor(values, dtype=torch.float32)
+    expected = slow_n_of_m_row(values, *pattern)
+    assert n_of_m_mask(row, *pattern).tolist() == expected
+    assert n_of_m_mask(torch.stack([row, row]), *pattern).tolist() == [expected, expected]
+
+
+def test_n_of_m_mask_takes_infinite_and_integer_importances_and_goes_on_a_model():
+    infinite = torch.tensor([-float("inf"), float("inf"), 0.0, -float("inf"), -float("inf")])
+    assert n_of_m_mask(infinite, 1, 4).tolist() == [False, True, False, False, True]
+    assert n_of_m_mask(torch.tensor([2, 1, 3, 0]), 2, 4).tolist() == [True, False, True, False]
+    layer = torch.nn.Conv2d(8, 2, 3)
+    mask = n_of_m_mask(magnitude(layer.weight), 2, 4)
+    apply_masks_(layer, {"model": mask})
+    assert torch.equal(layer.weight != 0, mask)
+
+
+@pytest.mark.parametrize(
+    ("importance", "kept", "group", "kind", "sentence"),
+    [
+        (
+            torch.ones(4),
+            4,
+            2,
+            ValueError,
+            "kept must be a whole number from 1 to 2, got 4.",
+        ),
+        (torch.ones(4), 0, 4, ValueError, "kept must be a whole number from 1 to 4, got 0."),
+        (torch.ones(4), 1, 0, ValueError, "group must be a whole number of at least 1, got 0."),
+        (torch.ones(4), 0.5, 4, ValueError, "kept must be a whole number from 1 to 4, got 0.5."),
+        (torch.ones(4), "2", 4, TypeError, "kept must be a whole number from 1 to 4, got '2'."),
+        (
+            torch.tensor(1.0),
+            2,
+            4,
+            ValueError,
+            "importance must have at least one dimension, got a single number.",
+        ),
+        (
+            torch.full((3,), float("nan")),
+            2,
+            4,
+            ValueError,
+            "importance must not hold NaN, got 3 NaN of 3 values.",
+        ),
+        ([1.0], 2, 4, TypeError, "importance must be a tensor, got list."),
+    ],
+    ids=["exchanged", "zero", "no group", "half", "text", "scalar", "NaN", "list"],
+)
+def test_n_of_m_mask_refuses_in_one_sentence(importance, kept, group, kind, sentence):
+    with pytest.raises(kind, match="^" + re.escape(sentence) + "$"):
+        n_of_m_mask(importance, kept, group)
