@@ -184,8 +184,6 @@ def bench_fashion(page: Page, moves: int) -> None:
 
 def bench_eight(browser, server: Server) -> None:
     """Bytes and seconds for a page with eight plots."""
-    page = browser.new_page()
-    page.close()
     page = open_notebook(browser, server, "eight.ipynb")
     received = []
     page.on("websocket", lambda ws: ws.on("framereceived", lambda data: received.append(len(data))))

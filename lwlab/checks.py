@@ -47,7 +47,7 @@ def check_fraction(name: str, value: Any, *, allow_one: bool = False) -> float:
     number = float(value)
     if 0 <= number < 1 or (allow_one and number == 1):
         return number
-    hint = f" Did you mean {number / 100:g}?" if 1 < number < 100 else ""
+    hint = f" Did you mean {number / 100:g}?" if 2 <= number < 100 else ""
     raise ValueError(f"{name} must be {allowed}, got {number!r}.{hint}")
 
 

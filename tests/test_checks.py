@@ -17,6 +17,11 @@ def test_a_fraction_comes_back_as_a_float(value):
     assert checks.check_fraction("sparsity", value) == value
 
 
+def test_a_value_just_above_one_gets_no_silly_suggestion():
+    with says(ValueError, "progress must be a fraction in [0, 1), got 1.1."):
+        checks.check_fraction("progress", 1.1)
+
+
 def test_one_is_a_fraction_only_where_allowed():
     assert checks.check_fraction("alpha", 1, allow_one=True) == 1.0
     with says(ValueError, "sparsity must be a fraction in [0, 1), got 1.0."):

@@ -15,15 +15,17 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import ipywidgets as widgets
 
 from lwlab.checks import did_you_mean, quoted_list
 from lwlab.labs.contract import Gate, Part
+from lwlab.labs.controls import check_reachable, css_class
 from lwlab.labs.live_plot import LivePlot, Screen, with_png
 from lwlab.labs.machine import leave_a_core_to_the_browser
+from lwlab.labs.standing import Standing
 from lwlab.labs.worker import Worker
 
 __all__ = ["Lab"]
@@ -34,11 +36,6 @@ Result = TypeVar("Result")
 # Shorter work is shown when it is done: a mark that comes and goes in a blink only flickers.
 _SHOW_WORKING_AFTER_SECONDS = 0.06
 _HISTORY_LENGTH = 200
-
-
-def _css_class(name: str) -> str:
-    """Return ``lwlab-prune-lab`` for ``PruneLab``: a handle for style sheets and browser tests."""
-    return "lwlab" + "".join(f"-{c.lower()}" if c.isupper() else c for c in name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +51,7 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         params: the first parameters, a frozen dataclass whose ``__post_init__`` checks them.
         controls: widget for each field of ``params`` that can be moved, by field name.
         rows: what is shown above the plot, in order; the controls stand somewhere in it.
+        buttons: what else is locked until the prediction is made.
         after: keep the lab locked until this prediction is made or skipped.
     """
 
@@ -63,10 +61,12 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         params: Params,
         controls: dict[str, widgets.ValueWidget],
         rows: list[widgets.Widget],
+        buttons: Sequence[widgets.Button] = (),
         after: Gate | None = None,
     ) -> None:
         leave_a_core_to_the_browser()
         self.live = LivePlot()
+        self._standing = Standing(self.live)
         self.controls = controls
         self._start_params = params
         self._params, self._result, self._error = params, None, None
@@ -77,13 +77,13 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         self._pending = False
         self._worker: Worker[_Wish[Params]] = Worker(self._serve, type(self).__name__)
         super().__init__([*rows, self.live])
-        self.add_class(_css_class(type(self).__name__))
+        self.add_class(css_class(type(self).__name__))
         for control in controls.values():
             control.observe(self._on_control, names="value")
-        self._lock_behind(after)
+        self._lock_behind(after, (*controls.values(), *buttons))
 
     def compute(self, params: Params) -> Iterator[Part[Result]]:
-        """Yield estimates and, last, the whole result. Pure: reads ``params``, changes nothing."""
+        """Yield estimates and, last, the whole result; runs in the worker's thread."""
         raise NotImplementedError
 
     def act(self, action: str, params: Params, result: Result) -> Result:
@@ -91,7 +91,7 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         raise NotImplementedError
 
     def draw(self, params: Params, result: Result) -> Screen:
-        """Return what to show. Pure: reads its arguments only."""
+        """Return what to show; computes nothing."""
         raise NotImplementedError
 
     @property
@@ -132,6 +132,8 @@ class Lab(widgets.VBox, Generic[Params, Result]):
                 )
         # Checked whole before anything moves: a control clamps, but a program's mistake raises.
         wanted = dataclasses.replace(self.read_controls(), **changes)
+        for name, value in changes.items():
+            check_reachable(name, self.controls[name], value)
         self._show_in_controls({name: getattr(wanted, name) for name in changes})
         self.moved(wanted)
 
@@ -161,13 +163,16 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         self.request(self.read_controls())
         self._shown_once.wait()
 
-    def _on_control(self, _change: Any) -> None:
-        if self._silent:
-            return
+    def pressed(self, action: Callable[[], None]) -> None:
+        """Do what a button asks for; ipywidgets would swallow what goes wrong, we show it."""
         try:
-            self.moved(self.read_controls())
-        except ValueError as error:
+            action()
+        except Exception as error:
             self._fail(error)
+
+    def _on_control(self, _change: Any) -> None:
+        if not self._silent:
+            self.pressed(lambda: self.moved(self.read_controls()))
 
     def _show_in_controls(self, values: dict[str, Any]) -> None:
         self._silent = True
@@ -189,8 +194,8 @@ class Lab(widgets.VBox, Generic[Params, Result]):
                 slow.cancel()
                 self._publish(wish.params, part)
             for action in wish.actions:
-                result = self.act(action, wish.params, self.result)
-                self._publish(wish.params, Part(result))
+                self._standing.mark("working", "Computing what the button asked for.")
+                self._publish(wish.params, Part(self.act(action, wish.params, self.result)))
         except Exception as error:
             # Whatever it is, the learner must see it: nothing vanishes in a thread.
             self._fail(error)
@@ -203,24 +208,21 @@ class Lab(widgets.VBox, Generic[Params, Result]):
             self._params, self._result, self._error = params, part.result, None
             self._pending = False
             if not part.estimate:
-                self._history = [*self._history[1 - _HISTORY_LENGTH :], (params, part.result)]
-            self._show(screen, part.estimate)
+                self._remember(params, part.result)
+            self._standing.show(screen, part.estimate)
         self._shown_once.set()
 
-    def _show(self, screen: Screen, estimate: str) -> None:
-        locked = self.live.status["kind"] == "locked"
-        with self.live.hold_sync():
-            kept = dict(self.live.status)
-            self.live.show(screen)
-            if locked:
-                self.live.mark(**kept)
-            elif estimate:
-                self.live.mark("estimate", estimate)
+    def _remember(self, params: Params, result: Result) -> None:
+        """Add a try; a button's addition to the newest one takes its place."""
+        if self._history and self._history[-1][0] == params:
+            self._history.pop()
+        self._history = [*self._history[1 - _HISTORY_LENGTH :], (params, result)]
 
     def _mark_working(self) -> None:
         with self._state:
-            if self._pending and self.live.status["kind"] != "locked":
-                self.live.mark("working", "Computing; what is shown is of the setting before.")
+            if self._pending:
+                text = "Computing; what is shown is of the setting before."
+                self._standing.mark("working", text)
 
     def _fail(self, error: Exception) -> None:
         known = isinstance(error, ValueError | TypeError) and str(error)
@@ -228,23 +230,18 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         with self._state:
             self._error = error
             self._pending = False
-            self.live.mark("error", text)
+            self._standing.mark("error", text)
         self._shown_once.set()
 
-    def _lock_behind(self, gate: Gate | None) -> None:
-        if gate is None or gate.answered:
-            return
-        self._set_locked(True)
-        gate.on_answer(lambda *_: self._set_locked(False))
+    def _lock_behind(self, gate: Gate | None, lockable: Sequence[widgets.Widget]) -> None:
+        def set_locked(locked: bool) -> None:
+            for widget in lockable:
+                widget.disabled = locked
+            self._standing.set_locked(locked)
 
-    def _set_locked(self, locked: bool) -> None:
-        with self._state:
-            for control in self.controls.values():
-                control.disabled = locked
-            if locked:
-                self.live.mark("locked", "Make your guess above, or skip it, to open this lab.")
-            elif self._error is None:
-                self.live.mark("fresh")
+        if gate is not None and not gate.answered:
+            set_locked(True)
+            gate.on_answer(lambda *_: set_locked(False))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return with_png(super()._repr_mimebundle_(**kwargs), self.live)

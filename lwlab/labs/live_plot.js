@@ -104,7 +104,8 @@ function drawFigure(Plotly, cell, json, width, textColor) {
     cell.setAttribute("role", "img");
     cell.setAttribute("aria-label", summary);
   }
-  return Plotly.react(cell, figure.data, layout, { displayModeBar: false, responsive: false, typesetMath: false });
+  const config = { displayModeBar: false, responsive: false, typesetMath: false };
+  return Plotly.react(cell, figure.data, layout, config);
 }
 
 function render({ model, el }) {
@@ -132,22 +133,25 @@ function render({ model, el }) {
   async function draw(content) {
     if (!content.figures) return;
     fitCells(page, content.figures.length, Math.max(1, content.columns));
-    if (content.figures.length) await drawFigures(content.figures);
+    const drawn = await drawFigures(content.figures);
     showText(page, content);
-    page.root.dataset.drawn = content.version;
+    // Hidden figures are drawn once there is room for them: see the ResizeObserver below.
+    if (drawn) page.root.dataset.drawn = content.version;
   }
 
   // Sizes are read before anything is written: a read after a write lays out the whole page.
   async function drawFigures(figures) {
+    if (!figures.length) return true;
     const Plotly = await sharedPlotly(model);
     const gridWidth = page.grid.clientWidth;
-    if (!page.root.isConnected || gridWidth === 0) return;
+    if (!page.root.isConnected || gridWidth === 0) return false;
     const textColor = getComputedStyle(page.root).color;
     const cells = [...page.grid.children];
     const widths = cells.map((cell) => cell.clientWidth);
     const drawn = figures.map((json, i) => drawFigure(Plotly, cells[i], json, widths[i], textColor));
     await Promise.all(drawn);
     page.root.dataset.width = gridWidth;
+    return true;
   }
 
   const onStatus = () => showStatus(page, model.get("status"));

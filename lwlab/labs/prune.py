@@ -122,11 +122,12 @@ class PruneLab(Lab[PruneParams, PruneResult]):
         self.test_button = widgets.Button(
             description="Score on test", tooltip="Once, when all choices are made"
         )
-        self.test_button.on_click(lambda _: self.score_on_test())
+        self.test_button.on_click(lambda _: self.pressed(self.score_on_test))
         super().__init__(
             params=params,
             controls=controls,
             rows=view.rows(controls, self.test_button),
+            buttons=[self.test_button],
             after=after,
         )
         self.compute_first()

@@ -1,4 +1,4 @@
-"""How PruneLab looks: its controls, its four figures, its headline, the code it shows."""
+"""How PruneLab looks: its controls, figures and bars, its headline, the code it shows."""
 
 from __future__ import annotations
 
@@ -29,9 +29,6 @@ __all__ = ["PruneView", "controls", "rows"]
 _BARS = 40
 _SHOWN_TRIES = 40
 
-_STYLE = {"style": {"description_width": "initial"}}
-_WIDE = {"layout": {"width": "420px"}, **_STYLE}
-
 
 def controls(params: PruneParams, weights: dict[str, Tensor]) -> dict[str, widgets.ValueWidget]:
     """Return the widgets of PruneLab by the field of ``PruneParams`` each one sets."""
@@ -47,25 +44,34 @@ def controls(params: PruneParams, weights: dict[str, Tensor]) -> dict[str, widge
             ],
             style={"button_width": "84px"},
         ),
-        "sparsity": widgets.FloatSlider(
-            params.sparsity, min=0, max=0.995, step=0.005, description="Sparsity",
-            readout_format=".1%", **_WIDE,
+        "sparsity": _slider("Sparsity", params.sparsity, 0.995, step=0.005, shown_as=".1%"),
+        "threshold": _slider(
+            "Threshold", params.threshold, largest, step=largest / 400, shown_as=".4f"
         ),
-        "threshold": widgets.FloatSlider(
-            params.threshold, min=0, max=largest, step=largest / 400, description="Threshold",
-            readout_format=".4f", **_WIDE,
-        ),
-        "deviations": widgets.FloatSlider(
-            params.deviations, min=0, max=4, step=0.02, description="Threshold in std",
-            readout_format=".2f", **_WIDE,
-        ),
+        "deviations": _slider("Threshold in std", params.deviations, 4, step=0.02, shown_as=".2f"),
         "scope": widgets.ToggleButtons(
             options=[("global", "global"), ("layer", "layer")],
             value=params.scope,
             tooltips=["one ranking of all weights", "the same share of each layer"],
             style={"button_width": "84px"},
         ),
-    }  # fmt: skip
+    }
+
+
+def _slider(
+    name: str, value: float, top: float, *, step: float, shown_as: str
+) -> widgets.FloatSlider:
+    """Return a slider from 0 to ``top``, or to its first value where that lies beyond."""
+    return widgets.FloatSlider(
+        value,
+        min=0,
+        max=max(top, value),
+        step=step,
+        description=name,
+        readout_format=shown_as,
+        layout={"width": "420px"},
+        style={"description_width": "initial"},
+    )
 
 
 def rows(parts: dict[str, widgets.ValueWidget], button: widgets.Button) -> list[widgets.Widget]:

@@ -51,7 +51,7 @@ class TrainResult:
 
     Attributes:
         records: all records of ``fit``, oldest first.
-        state: ``running``, ``paused``, ``stopped`` or ``finished``.
+        state: ``ready``, ``running``, ``stopped`` or ``finished``.
     """
 
     records: tuple[Record, ...] = ()
@@ -106,9 +106,9 @@ class TrainLab(Lab[TrainParams, TrainResult]):
         self._ghost: tuple[Record, ...] = ()
         self._stop, self._go_on = threading.Event(), threading.Event()
         controls = view.controls(params)
-        self.start_button = view.button("Start", "play", self.start, "success")
-        self.pause_button = view.button("Pause", "pause", self.pause, "")
-        self.stop_button = view.button("Stop", "stop", self.stop, "")
+        self.start_button = view.button("Start", "play", "success")
+        self.pause_button = view.button("Pause", "pause", "")
+        self.stop_button = view.button("Stop", "stop", "")
         buttons = widgets.HBox([self.start_button, self.pause_button, self.stop_button])
         fold = widgets.Accordion(
             [widgets.HBox([controls["batch_size"], controls["seed"]])], titles=("More settings",)
@@ -117,10 +117,14 @@ class TrainLab(Lab[TrainParams, TrainResult]):
             params=params,
             controls=controls,
             rows=[widgets.HBox([controls["epochs"], controls["learning_rate"], buttons]), fold],
+            buttons=[self.start_button],
             after=after,
         )
+        self.start_button.on_click(lambda _: self.pressed(self.start))
+        self.pause_button.on_click(lambda _: self.pressed(self.pause))
+        self.stop_button.on_click(lambda _: self.pressed(self.stop))
         self._show_buttons("ready")
-        self.live.show(self.draw(params, TrainResult(state="ready")))
+        self._standing.show(self.draw(params, TrainResult(state="ready")))
 
     # ---- the buttons ---------------------------------------------------------------------------
 
@@ -130,11 +134,12 @@ class TrainLab(Lab[TrainParams, TrainResult]):
         self.request(self.read_controls())
 
     def pause(self) -> None:
-        """Hold the training between two steps; called again, it goes on."""
+        """Hold a running training between two steps; called again, it goes on."""
+        if self.pause_button.disabled:
+            return
         if self._go_on.is_set():
             self._go_on.clear()
             self._show_buttons("paused")
-            self.live.mark("estimate", "Paused.")
         else:
             self._go_on.set()
             self._show_buttons("running")
@@ -184,10 +189,13 @@ class TrainLab(Lab[TrainParams, TrainResult]):
             shown_at = 0.0
             for record in self._fit(params):
                 records.append(record)
-                if time.monotonic() - shown_at >= _SECONDS_BETWEEN_PICTURES:
+                paused = not self._go_on.is_set()
+                if paused or time.monotonic() - shown_at >= _SECONDS_BETWEEN_PICTURES:
                     shown_at = time.monotonic()
-                    yield Part(TrainResult(tuple(records)), estimate=view.time_left(record))
-                self._go_on.wait()
+                    text = "Paused." if paused else view.time_left(record)
+                    yield Part(TrainResult(tuple(records)), estimate=text)
+                if paused:
+                    self._go_on.wait()
                 if self._stop.is_set():
                     break
             yield Part(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
@@ -26,27 +26,25 @@ def controls(params: TrainParams) -> dict[str, widgets.ValueWidget]:
         ),
         "learning_rate": widgets.FloatLogSlider(
             params.learning_rate,
-            min=-5,
-            max=0,
+            min=min(-5, math.floor(math.log10(params.learning_rate))),
+            max=max(0, math.ceil(math.log10(params.learning_rate))),
             step=0.1,
             description="Learning rate",
             readout_format=".2g",
             **wide,
         ),
         "batch_size": widgets.BoundedIntText(
-            params.batch_size, 1, 4096, description="Batch size", **wide
+            params.batch_size, 1, max(4096, params.batch_size), description="Batch size", **wide
         ),
         "seed": widgets.BoundedIntText(params.seed, 0, 2**31 - 1, description="Seed", **wide),
     }
 
 
-def button(text: str, icon: str, action: Callable[[], None], style: str) -> widgets.Button:
-    """Return a button that calls ``action`` without arguments when pressed."""
-    button = widgets.Button(
+def button(text: str, icon: str, style: str) -> widgets.Button:
+    """Return a button of the row of three."""
+    return widgets.Button(
         description=text, icon=icon, button_style=style, layout={"width": "100px"}
     )
-    button.on_click(lambda _: action())
-    return button
 
 
 def time_left(record: Record) -> str:

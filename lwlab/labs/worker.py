@@ -77,6 +77,11 @@ class Worker(Generic[Wish]):
         while (wish := self._next()) is not None:
             try:
                 self._work(wish[0])
+            except BaseException:
+                # The thread dies with a traceback; the next wish must find that it is gone.
+                with self._changed:
+                    self._thread = None
+                raise
             finally:
                 with self._changed:
                     self._busy = False

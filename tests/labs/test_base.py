@@ -164,6 +164,32 @@ def test_a_lab_behind_a_prediction_is_locked_until_the_guess_is_made():
     assert not any(control.disabled for control in lab.controls.values())
 
 
+def test_what_happens_behind_the_lock_is_shown_as_what_it_is_when_it_opens():
+    guess = Guess()
+    lab = ToyLab(after=guess)
+    lab.set(number=7)
+    assert lab.wait(LONG)
+    assert isinstance(lab.error, RuntimeError)
+    assert lab.live.status["kind"] == "locked"  # an error is no way around the lock
+    lab.set(number=8)
+    assert lab.begun.wait(LONG)
+    for callback in guess.callbacks:
+        callback()
+    assert lab.live.status == {"kind": "estimate", "text": "a first guess"}
+    lab.gate.set()
+    assert lab.wait(LONG)
+    assert lab.live.status["kind"] == "fresh"
+
+
+def test_what_goes_wrong_behind_a_button_is_shown(lab):
+    def broken():
+        raise KeyError("gone")
+
+    lab.pressed(broken)
+    assert isinstance(lab.error, KeyError)
+    assert lab.live.status == {"kind": "error", "text": "KeyError: 'gone'"}
+
+
 def test_an_answered_prediction_locks_nothing():
     guess = Guess()
     guess.answered = True

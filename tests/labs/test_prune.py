@@ -1,3 +1,4 @@
+import base64
 import copy
 import random
 import re
@@ -136,6 +137,7 @@ def test_test_is_scored_by_its_button_only_and_the_next_move_takes_it_away(lab, 
     assert lab.wait(LONG)
     assert lab.result.test_accuracy == measure.accuracy(lab.pruned_model(), digits.test)
     assert "on test" in lab.live.screen.headline
+    assert len(lab.history) == 2  # the test's figure was added to a try, it is not another one
     assert settle(lab, sparsity=0.81).test_accuracy is None
 
 
@@ -188,6 +190,31 @@ def test_settings_out_of_range_are_refused(trained, digits, lab):
     with says(ValueError, "sparsity must be a fraction in [0, 1), got 30.0. Did you mean 0.3?"):
         lab.set(sparsity=30)
     assert lab.controls["sparsity"].value == 0.5
+
+
+def test_a_value_beyond_the_slider_is_refused_and_a_first_value_stretches_it(trained, digits, lab):
+    sentence = (
+        "sparsity must be from 0 to 0.995 in this lab, got 0.999. "
+        "Give the first value to the lab itself to make its slider reach further."
+    )
+    with says(ValueError, sentence):
+        lab.set(sparsity=0.999)
+    assert PruneLab(trained, digits, sparsity=0.999).params.sparsity == 0.999
+
+
+def test_scoring_on_test_shows_that_it_is_being_done(lab):
+    kinds = []
+    lab.live.observe(lambda change: kinds.append(change["new"]["kind"]), names="status")
+    lab.score_on_test()
+    assert lab.wait(LONG)
+    assert "working" in kinds
+    assert lab.live.status["kind"] == "fresh"
+
+
+def test_the_lab_brings_a_picture_for_pages_without_a_kernel(lab):
+    data = lab._repr_mimebundle_()[0]
+    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+    assert "application/vnd.jupyter.widget-view+json" in data
 
 
 def test_a_setting_that_kills_every_weight_is_shown_as_what_it_is(lab, digits):

@@ -15,6 +15,21 @@ from lwlab.train import TrainingDivergedError, fit
 LONG = 60
 
 
+class Guess:
+    """A prediction that is answered when the test says so."""
+
+    def __init__(self):
+        self.answered, self.callbacks = False, []
+
+    def on_answer(self, callback):
+        self.callbacks.append(callback)
+
+    def answer(self):
+        self.answered = True
+        for callback in self.callbacks:
+            callback()
+
+
 def small(seed=0):
     return SimpleCNN(width=4, hidden=16, seed=seed)
 
@@ -93,7 +108,7 @@ def test_pause_holds_the_training_and_go_on_continues_it(digits):
     running(lab)
     lab.pause_button.click()
     assert lab.pause_button.description == "Go on"
-    time.sleep(0.3)  # the step that was under way ends
+    until(lambda: lab.live.status == {"kind": "estimate", "text": "Paused."})
     weight = lab._model.fc1.weight.detach().clone()
     time.sleep(0.2)
     assert torch.equal(lab._model.fc1.weight, weight)
@@ -103,6 +118,34 @@ def test_pause_holds_the_training_and_go_on_continues_it(digits):
     until(lambda: not torch.equal(lab._model.fc1.weight, weight))
     lab.stop()
     assert lab.wait(LONG)
+
+
+def test_pause_without_a_training_has_no_effect(digits):
+    lab = TrainLab(small(), digits, epochs=1)
+    lab.pause()
+    assert lab.stop_button.disabled
+    assert lab.pause_button.description == "Pause"
+    assert lab.run().state == "finished"
+
+
+def test_a_locked_lab_cannot_be_started_until_the_guess_is_made(digits):
+    guess = Guess()
+    lab = TrainLab(small(), digits, epochs=1, after=guess)
+    assert lab.start_button.disabled
+    guess.answer()
+    assert not lab.start_button.disabled
+    assert lab.stop_button.disabled  # nothing runs
+
+
+def test_a_learning_rate_beyond_the_slider_makes_the_slider_reach_it(digits):
+    lab = TrainLab(small(), digits, learning_rate=1e-6)
+    assert lab.controls["learning_rate"].value == pytest.approx(1e-6)
+    sentence = (
+        "learning_rate must be from 1e-06 to 1 in this lab, got 3.0. "
+        "Give the first value to the lab itself to make its slider reach further."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        lab.set(learning_rate=3.0)
 
 
 def test_stop_works_while_paused(digits):

@@ -1,6 +1,8 @@
 import threading
 import time
 
+import pytest
+
 from lwlab.labs.worker import Worker
 
 LONG = 10  # seconds nobody should have to wait for; only a hang gets there
@@ -52,6 +54,26 @@ def test_wait_gives_up_at_its_timeout_and_says_so():
     go_on.set()
     assert worker.wait(LONG)
     assert worker.idle()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_died_is_replaced_at_the_next_wish():
+    served = []
+
+    def work(wish):
+        if wish == "fatal":
+            raise RuntimeError("fatal")
+        served.append(wish)
+
+    worker = Worker(work)
+    worker.ask("fatal")
+    dying = worker._thread
+    assert worker.wait(LONG)
+    if dying is not None:  # its traceback belongs to this test, not to the next one
+        dying.join(LONG)
+    worker.ask("next")
+    assert worker.wait(LONG)
+    assert served == ["next"]
 
 
 def test_waiting_for_itself_returns_instead_of_hanging():
