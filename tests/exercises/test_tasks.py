@@ -39,7 +39,8 @@ def test_each_lesson_has_at_least_two_exercises():
     assert {lesson: lessons.count(lesson) for lesson in lessons} == {
         "start": 2,
         "measure": 3,
-        "prune": 3,
+        "prune": 7,
+        "channels": 3,
     }
 
 

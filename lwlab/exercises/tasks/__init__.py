@@ -1,10 +1,14 @@
 """The exercises of the lessons, by name."""
 
 from lwlab.exercises.task import Task
+from lwlab.exercises.tasks.channels import CHANNEL_TASKS
+from lwlab.exercises.tasks.criteria import CRITERIA_TASKS
 from lwlab.exercises.tasks.measure import MEASURE_TASKS
 from lwlab.exercises.tasks.prune import PRUNE_TASKS
 from lwlab.exercises.tasks.start import START_TASKS
 
 __all__ = ["TASKS"]
 
-TASKS: dict[str, Task] = {task.name: task for task in (*START_TASKS, *MEASURE_TASKS, *PRUNE_TASKS)}
+_ALL = (*START_TASKS, *MEASURE_TASKS, *PRUNE_TASKS, *CRITERIA_TASKS, *CHANNEL_TASKS)
+
+TASKS: dict[str, Task] = {task.name: task for task in _ALL}
