@@ -3,6 +3,7 @@
 from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.live_plot import LivePlot, Screen
+from lwlab.labs.penalty import PenaltyLab, PenaltyParams, PenaltyResult, PenaltyRun
 from lwlab.labs.prune import PruneLab, PruneParams, PruneResult
 from lwlab.labs.train import TrainLab, TrainParams, TrainResult
 
@@ -11,6 +12,10 @@ __all__ = [
     "Lab",
     "LivePlot",
     "Part",
+    "PenaltyLab",
+    "PenaltyParams",
+    "PenaltyResult",
+    "PenaltyRun",
     "PruneLab",
     "PruneParams",
     "PruneResult",

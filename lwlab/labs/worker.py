@@ -7,8 +7,10 @@ before it, and gives up work that a newer wish has made stale.
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -19,6 +21,8 @@ Wish = TypeVar("Wish")
 # A thread with nothing to do ends after this long; the next wish starts a new one. A learner who
 # runs a cell fifty times does not gather fifty threads.
 _IDLE_SECONDS = 5.0
+_ENDING_SECONDS = 2.0
+_workers: weakref.WeakSet[Worker] = weakref.WeakSet()
 
 
 class Worker(Generic[Wish]):
@@ -37,6 +41,8 @@ class Worker(Generic[Wish]):
         self._waiting: list[Wish] = []  # empty, or the one newest wish
         self._busy = False
         self._thread: threading.Thread | None = None
+        self._ending = False
+        _workers.add(self)
 
     def ask(self, wish: Wish) -> None:
         """Record ``wish``, replacing one that still waits, and return at once."""
@@ -48,9 +54,9 @@ class Worker(Generic[Wish]):
             self._changed.notify_all()
 
     def outdated(self) -> bool:
-        """Return whether a newer wish waits, so that the present work is for nothing."""
+        """Return whether the present work is for nothing: a newer wish waits, or Python ends."""
         with self._changed:
-            return bool(self._waiting)
+            return bool(self._waiting) or self._ending
 
     def idle(self) -> bool:
         """Return whether everything that was asked for is done."""
@@ -90,11 +96,29 @@ class Worker(Generic[Wish]):
     def _next(self) -> list[Wish] | None:
         """Take the newest wish; None once there was none for a while, and the thread ends."""
         with self._changed:
-            if not self._waiting:
-                self._changed.wait_for(lambda: bool(self._waiting), timeout=_IDLE_SECONDS)
-            if not self._waiting:
+            if not self._waiting and not self._ending:
+                self._changed.wait_for(
+                    lambda: bool(self._waiting) or self._ending, timeout=_IDLE_SECONDS
+                )
+            if not self._waiting or self._ending:
                 self._thread = None
                 return None
             wish, self._waiting = self._waiting, []
             self._busy = True
             return wish
+
+    def end(self) -> None:
+        """Give up the present work at its next part, for good, and wait a little for that."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is not None:
+            thread.join(_ENDING_SECONDS)
+
+
+@atexit.register
+def _end_all() -> None:
+    """End the threads before Python does: one that is inside torch then would abort the process."""
+    for worker in list(_workers):
+        worker.end()

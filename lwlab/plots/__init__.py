@@ -4,6 +4,7 @@ from lwlab.plots.bars import layer_bars, size_bars
 from lwlab.plots.classes import per_class_bars
 from lwlab.plots.curves import training_curves
 from lwlab.plots.histogram import WeightBins, bin_weights, weight_histogram
+from lwlab.plots.sparsity import accuracy_against_sparsity
 from lwlab.plots.template import describe
 from lwlab.plots.tradeoff import TradeoffPoint, accuracy_against_size
 
@@ -11,6 +12,7 @@ __all__ = [
     "TradeoffPoint",
     "WeightBins",
     "accuracy_against_size",
+    "accuracy_against_sparsity",
     "bin_weights",
     "describe",
     "layer_bars",

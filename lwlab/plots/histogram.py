@@ -43,12 +43,16 @@ class WeightBins:
         return np.bincount(shown, minlength=len(self.edges) - 1).tolist()
 
 
-def bin_weights(weights: Tensor | Sequence[Tensor], bins: int = 60) -> WeightBins:
-    """Sort weights into ``bins`` bars of equal width, from minus to plus the largest ``|w|``.
+def bin_weights(
+    weights: Tensor | Sequence[Tensor], bins: int = 60, *, limit: float | None = None
+) -> WeightBins:
+    """Sort weights into ``bins`` bars of equal width, from minus to plus ``limit``.
 
     Args:
         weights: a tensor of any shape, or several, taken together.
         bins: number of bars, 1 to 1,000.
+        limit: where the bars end, above 0, to compare several histograms; weights beyond it count
+            in the last bar on their side. None takes the largest ``|w|``.
 
     Raises:
         TypeError: something else than a tensor is given.
@@ -58,7 +62,8 @@ def bin_weights(weights: Tensor | Sequence[Tensor], bins: int = 60) -> WeightBin
     flat = _flat("weights", weights)
     if not flat.numel():
         raise ValueError("weights must hold at least one value, got none.")
-    limit = max(float(check_finite("weights", flat).abs().max()), 1e-12)
+    largest = float(check_finite("weights", flat).abs().max())
+    limit = max(largest, 1e-12) if limit is None else check_number("limit", limit, above=0)
     edges = torch.linspace(-limit, limit, bins + 1, dtype=torch.float64)
     place = torch.bucketize(flat.double(), edges, right=True) - 1
     return WeightBins(edges, place.clamp_(0, bins - 1))

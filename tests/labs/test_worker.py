@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 import time
 
@@ -108,3 +110,36 @@ def test_no_wish_is_lost_however_often_threads_come_and_go(monkeypatch):
             time.sleep(0.001)
     assert worker.wait(LONG)
     assert last[-1] == 299
+
+
+def test_an_ended_worker_gives_up_at_its_next_part_and_its_thread_is_gone():
+    parts, started = [], threading.Event()
+
+    def work(_):
+        while not worker.outdated():
+            parts.append(1)
+            started.set()
+            time.sleep(0.001)
+
+    worker = Worker(work)
+    worker.ask(1)
+    assert started.wait(LONG)
+    thread = worker._thread
+    worker.end()
+    assert not thread.is_alive()
+    assert worker.idle()
+
+
+def test_python_ends_cleanly_while_a_lab_is_still_training():
+    script = (
+        "from lwlab import data\n"
+        "from lwlab.labs import TrainLab\n"
+        "from lwlab.models import SimpleCNN\n"
+        "lab = TrainLab(SimpleCNN(), data.load('digits'), epochs=1000)\n"
+        "lab.start()\n"
+        "while not (lab.result and lab.result.records): pass\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
