@@ -70,7 +70,12 @@ def _curve(
         "text": [_hover(name, sparsity, accuracy) for sparsity, accuracy in points],
         "hovertemplate": "%{text}<extra></extra>",
         "line": {"color": color, "width": 2, "dash": dash},
-        "marker": {"color": color, "size": 7, "symbol": symbol, "line": {"width": 2}},
+        "marker": {
+            "color": color,
+            "size": 7,
+            "symbol": symbol,
+            "line": {"width": 2, "color": color},
+        },
         "error_y": {
             "array": [100 * (accuracy.high - accuracy.value) for _, accuracy in points],
             "arrayminus": [100 * (accuracy.value - accuracy.low) for _, accuracy in points],
