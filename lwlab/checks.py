@@ -26,6 +26,7 @@ __all__ = [
     "check_module",
     "check_number",
     "did_you_mean",
+    "one_line",
     "quoted_list",
 ]
 
@@ -154,3 +155,8 @@ def did_you_mean(value: Any, allowed: Collection[str]) -> str:
     names = {name.lower(): name for name in allowed}  # "MNIST" is a near miss of "mnist"
     near = get_close_matches(str(value).lower(), list(names), n=1)
     return f" Did you mean {names[near[0]]!r}?" if near else ""
+
+
+def one_line(error: BaseException) -> str:
+    """Return ``"KindOfError: its message"`` on one line, for a sentence about a caller's code."""
+    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"

@@ -110,3 +110,15 @@ def test_a_module_is_told_from_its_class_and_from_anything_else():
 )
 def test_lists_read_as_english(names, text):
     assert checks.quoted_list(names) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("two\n  lines "), "ValueError: two lines"),
+        (KeyError("a"), "KeyError: 'a'"),
+        (RuntimeError(), "RuntimeError: no message"),
+    ],
+)
+def test_an_error_is_told_on_one_line(error, text):
+    assert checks.one_line(error) == text

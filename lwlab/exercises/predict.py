@@ -18,6 +18,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from lwlab.checks import one_line
 from lwlab.exercises.scales import ChoiceScale, NumberScale, Scale
 
 __all__ = ["Prediction", "Reveal", "predict"]
@@ -177,7 +178,7 @@ class Prediction(widgets.VBox):
         except Exception as error:  # the front end would swallow it
             with self._state:
                 self._error = error
-            self._say(f"What waited for this guess failed: {type(error).__name__}: {error}")
+            self._say(f"What waited for this guess failed: {one_line(error)}")
 
     def _say(self, text: str) -> None:
         self.message.value = f'<span role="status">{escape(text)}</span>'

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from lwlab.checks import check_module
+from lwlab.checks import check_module, one_line
 
 __all__ = ["evaluating", "forward"]
 
@@ -62,8 +62,7 @@ def forward(model: nn.Module, batch: Tensor) -> object:
     try:
         return model(batch)
     except Exception as error:
-        message = " ".join(str(error).split()) or "no message"
         raise ValueError(
             f"model must accept inputs of shape {tuple(batch.shape)} and {batch.dtype}, got "
-            f"{type(error).__name__}: {message}"
+            f"{one_line(error)}"
         ) from error

@@ -8,6 +8,7 @@ from lwlab.models.layers import (
     seeded,
 )
 from lwlab.models.networks import LeNet5, LeNet300, ResNet8, SimpleCNN
+from lwlab.models.resize import replace_tensors_, resize_
 
 __all__ = [
     "CompressibleLayer",
@@ -18,5 +19,7 @@ __all__ = [
     "compressible_layers",
     "layer_names",
     "plain_state",
+    "replace_tensors_",
+    "resize_",
     "seeded",
 ]

@@ -60,24 +60,33 @@ def _write_whole(target: Path, data: bytes) -> None:
         raise
 
 
-def load_(model: nn.Module, path: str | os.PathLike[str]) -> None:
+def load_(model: nn.Module, path: str | os.PathLike[str], *, resize: bool = False) -> None:
     """Fill ``model`` from a packed file; its training flags, hooks and settings stay.
 
     Every parameter and persistent buffer comes back equal to the bit. Everything is checked before
     anything of the model changes.
 
+    With ``resize`` a model of the original class also takes the file of one that lost channels:
+    its layers get the widths in the file, as new parameters (make a new optimizer). Kernel sizes,
+    strides and the order of the layers are those of the class. Whether the widths of one layer fit
+    the next is known to ``forward`` alone, and seen when the model runs. What is in no file stays:
+    widths in the code of ``forward``, the size of a normalization without parameters, and the
+    choice between narrower groups and fewer of them (see ``models.resize``).
+
     Args:
         model: of the class and sizes that were saved, without parametrizations.
         path: the file.
+        resize: give the layers the widths in the file.
 
     Raises:
         TypeError: ``model`` is not an ``nn.Module``.
         FileNotFoundError: there is no such file.
         PackingError: the file is no packed file, damaged, of a newer format or of another model;
-            or the model is parametrized, lazy, or does not own its tensors.
+            or the model is parametrized, lazy, does not own its tensors, or has a layer that
+            cannot be resized.
     """
     check_module("model", model)
-    read_into_(model, read_file(path), str(path))
+    read_into_(model, read_file(path), str(path), resize)
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

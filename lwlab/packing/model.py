@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 
 from lwlab.checks import check_module
 from lwlab.models.layers import plain_state
+from lwlab.models.resize import resize_
 from lwlab.packing.archive import memory_key, write_archive
 from lwlab.packing.errors import PackingError
 from lwlab.packing.reading import Entry, decode, read_archive
@@ -35,14 +36,14 @@ def to_bytes(model: nn.Module) -> bytes:
     return write_archive(plain_state(check_module("model", model)))
 
 
-def from_bytes_(model: nn.Module, data: Packed) -> None:
+def from_bytes_(model: nn.Module, data: Packed, *, resize: bool = False) -> None:
     """Fill ``model`` from a packed file in memory; see ``load_``.
 
     Raises:
         TypeError: ``model`` is not an ``nn.Module``, or ``data`` are not bytes.
         PackingError: as for ``load_``. The model is as it was.
     """
-    read_into_(check_module("model", model), check_packed("data", data), "data")
+    read_into_(check_module("model", model), check_packed("data", data), "data", resize)
 
 
 def check_packed(name: str, data: Packed) -> Packed:
@@ -59,13 +60,14 @@ def check_packed(name: str, data: Packed) -> Packed:
     return data.tobytes() if isinstance(data, memoryview) else data
 
 
-def read_into_(model: nn.Module, data: Packed, source: str) -> None:
+def read_into_(model: nn.Module, data: Packed, source: str, resize: bool = False) -> None:
     """Fill ``model`` from ``data``; nothing of it changes before everything is checked.
 
     Args:
         model: of the class and sizes that were packed.
         data: the whole file.
         source: what to call it in the sentence of an error.
+        resize: give layers the widths that the file has.
 
     Raises:
         PackingError: as for ``load_``.
@@ -75,13 +77,24 @@ def read_into_(model: nn.Module, data: Packed, source: str) -> None:
     specs = [spec_of(name, tensor) for name, tensor in targets.items()]
     _check_writable(model, targets)
     entries = read_archive(data, source)
-    _check_fit(specs, entries, type(model).__name__, source)
-    # Only now is memory taken: as much as the model itself has.
-    names = [entry.spec.name for entry in entries]
-    bits = dict(zip(names, decode(entries, source), strict=True))
+    _check_fit(specs, entries, type(model).__name__, source, resize)
+    # Only now is memory taken: as much as the model itself has, or as the payloads allow.
+    bits = dict(zip([e.spec.name for e in entries], decode(entries, source), strict=True))
     _check_shared_memory(targets, bits, source)
+    if resize:
+        _resize_to_(model, {entry.spec.name: entry.spec.shape for entry in entries}, source)
+        targets = plain_state(model)
     for spec in specs:
         fill_from_bits_(targets[spec.name], bits[spec.name], spec.stored)
+
+
+def _resize_to_(model: nn.Module, shapes: dict[str, tuple[int, ...]], source: str) -> None:
+    try:
+        resize_(model, shapes)
+    except ValueError as error:
+        raise PackingError(
+            f"{source} must hold sizes that this {type(model).__name__} can take: {error}"
+        ) from error
 
 
 def _check_plain(model: nn.Module) -> None:
@@ -120,25 +133,45 @@ def _is_expanded(tensor: Tensor) -> bool:
     return any(size > 1 and stride == 0 for size, stride in sizes_and_strides)
 
 
-def _check_fit(specs: list[TensorSpec], entries: list[Entry], model: str, source: str) -> None:
+def _check_fit(
+    specs: list[TensorSpec], entries: list[Entry], model: str, source: str, resize: bool
+) -> None:
     wanted = {spec.name: spec for spec in specs}
     found = {entry.spec.name: entry.spec for entry in entries}
-    both = [name for name in wanted if name in found]
+    different = {
+        name: (found[name], spec)
+        for name, spec in wanted.items()
+        if name in found and found[name] != spec and not (resize and _same_kind(found[name], spec))
+    }
     problems = {
         "no": [repr(name) for name in wanted if name not in found],
         "unexpected": [repr(name) for name in found if name not in wanted],
         "a different": [
-            f"{name!r} ({_described(found[name])} in the file, {_described(wanted[name])} here)"
-            for name in both
-            if found[name] != wanted[name]
+            f"{name!r} ({_described(theirs)} in the file, {_described(ours)} here)"
+            for name, (theirs, ours) in different.items()
         ],
     }
     got = "; ".join(f"{kind} {_joined(names)}" for kind, names in problems.items() if names)
     if got:
+        removed = found.keys() == wanted.keys() and all(
+            _is_narrower(theirs, ours) for theirs, ours in different.values()
+        )
+        hint = " If channels were removed from it, try resize=True." if removed else ""
         raise PackingError(
             f"{source} must hold the tensors of this {model}, got {got}. "
-            f"Load into a model built with the class and sizes that were saved."
+            f"Load into a model built with the class and sizes that were saved.{hint}"
         )
+
+
+def _same_kind(found: TensorSpec, wanted: TensorSpec) -> bool:
+    """Return whether two specs differ in nothing but the two dimensions that count channels."""
+    same_kernel = found.shape[2:] == wanted.shape[2:]
+    return found.stored == wanted.stored and len(found.shape) == len(wanted.shape) and same_kernel
+
+
+def _is_narrower(found: TensorSpec, wanted: TensorSpec) -> bool:
+    sizes = zip(found.shape, wanted.shape, strict=False)
+    return _same_kind(found, wanted) and all(0 < size <= most for size, most in sizes)
 
 
 def _described(spec: TensorSpec) -> str:

@@ -25,6 +25,7 @@ from lwlab.prune.masks import (
     deviation_mask,
     global_masks,
     n_of_m_mask,
+    quantile_threshold,
     threshold_mask,
     topk_mask,
 )
@@ -37,6 +38,7 @@ from lwlab.prune.penalties import (
 )
 from lwlab.prune.schedule import cubic, linear, one_shot
 from lwlab.prune.shrinkage import soft_threshold
+from lwlab.prune.structured import channel_mask, filter_norm
 
 __all__ = [
     "MOST_EXACT_WEIGHTS",
@@ -49,10 +51,12 @@ __all__ = [
     "activation_entropy",
     "apply_masks_",
     "bake_",
+    "channel_mask",
     "choose_masks",
     "cubic",
     "current_masks",
     "deviation_mask",
+    "filter_norm",
     "global_masks",
     "histogram_entropy",
     "layer_importances",
@@ -62,6 +66,7 @@ __all__ = [
     "n_of_m_mask",
     "obd_saliency",
     "one_shot",
+    "quantile_threshold",
     "random_importance",
     "snip_importance",
     "soft_threshold",

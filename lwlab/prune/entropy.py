@@ -22,6 +22,7 @@ from lwlab.data import Split
 from lwlab.measure.predicting import check_split
 from lwlab.models.layers import compressible_layers
 from lwlab.prune.responses import pooled_responses
+from lwlab.prune.targets import check_masks
 
 __all__ = [
     "activation_entropy",
@@ -123,6 +124,7 @@ def activation_entropy(
 
 def _modules(model: nn.Module, layers: Iterable[str] | None) -> dict[str, nn.Module]:
     modules = {layer.name: layer.module for layer in compressible_layers(model)}
+    check_masks(model)
     if not modules:
         raise ValueError(
             f"model must have a convolution or linear layer, got {type(model).__name__} without "

@@ -23,7 +23,7 @@ from lwlab.checks import check_choice, check_fraction, check_module, did_you_mea
 from lwlab.prune.importance import Importance, layer_importances, magnitude
 from lwlab.prune.masks import deviation_mask, global_masks, threshold_mask
 from lwlab.prune.parametrization import fold_mask_, mask_of, set_mask_
-from lwlab.prune.targets import all_targets, check_targets, select_targets
+from lwlab.prune.targets import all_targets, check_masks, check_targets, select_targets
 
 __all__ = ["apply_masks_", "bake_", "choose_masks", "current_masks", "mask_model_"]
 
@@ -199,10 +199,11 @@ def current_masks(model: nn.Module) -> dict[str, Tensor]:
 
     Raises:
         TypeError: ``model`` is no module.
+        ValueError: a mask was overwritten and no longer fits its weight.
     """
     return {
         name: mask_of(module, tensor_name).mask.clone()
-        for name, module, tensor_name in _masked(check_module("model", model))
+        for name, module, tensor_name in _masked(model)
     }
 
 
@@ -214,9 +215,10 @@ def bake_(model: nn.Module) -> None:
 
     Raises:
         TypeError: ``model`` is no module.
-        ValueError: another parametrization stands on a masked weight. The model is as it was.
+        ValueError: another parametrization stands on a masked weight, or a mask was overwritten
+            and no longer fits its weight. The model is as it was.
     """
-    masked = _masked(check_module("model", model))
+    masked = _masked(model)
     for name, module, tensor_name in masked:
         others = list(module.parametrizations[tensor_name])[1:]
         if others:
@@ -229,7 +231,8 @@ def bake_(model: nn.Module) -> None:
 
 
 def _masked(model: nn.Module) -> list[tuple[str, nn.Module, str]]:
-    """Return (layer name, module, tensor name) of each tensor with a mask."""
+    """Return (layer name, module, tensor name) of each tensor with a mask, which fits it."""
+    check_masks(check_module("model", model))
     return [
         ((path or "model") + (".bias" if tensor_name == "bias" else ""), module, tensor_name)
         for path, module in model.named_modules()

@@ -1,6 +1,6 @@
 """Masks: which weights stay. A mask is a bool tensor of the weight's shape; True keeps.
 
-    threshold:  mask[i] = |w[i]| >= t
+    threshold:  mask[i] = |w[i]| >= t   (quantile_threshold finds the t of a layer for a sparsity)
     deviation:  mask[i] = |w[i]| >= d * std(w)
     top-k:      mask[i] = importance[i] is not among the round(sparsity * n) smallest
     n of m:     mask[i] = importance[i] is among the n largest of its group of m neighbours
@@ -21,7 +21,14 @@ from torch import Tensor
 
 from lwlab.checks import check_count, check_finite, check_fraction, check_number
 
-__all__ = ["deviation_mask", "global_masks", "n_of_m_mask", "threshold_mask", "topk_mask"]
+__all__ = [
+    "deviation_mask",
+    "global_masks",
+    "n_of_m_mask",
+    "quantile_threshold",
+    "threshold_mask",
+    "topk_mask",
+]
 
 
 def threshold_mask(weight: Tensor, threshold: float) -> Tensor:
@@ -39,6 +46,40 @@ def threshold_mask(weight: Tensor, threshold: float) -> Tensor:
     """
     threshold = check_number("threshold", threshold, minimum=0)
     return check_finite("weight", weight).abs() >= threshold
+
+
+def quantile_threshold(weight: Tensor, sparsity: float) -> float:
+    """Return the threshold at which ``threshold_mask`` prunes the share ``sparsity`` of a tensor.
+
+    It is a quantile of ``|w|``, one of its values and not between two: with k = round(sparsity * n)
+    the (k + 1)-th smallest. Where no two values are equal, exactly k fall below it, as many as
+    ``topk_mask`` prunes. Weights equal to the threshold stay all together, so that with ties there
+    fewer are pruned, never more. If k = n, it is the next number above the largest.
+
+    >>> quantile_threshold(torch.tensor([0.5, -0.25, 2.0, 1.0]), 0.5)
+    1.0
+
+    Args:
+        weight: any shape, floating point, not empty.
+        sparsity: fraction in [0, 1) to prune.
+
+    Raises:
+        TypeError: ``weight`` is not a tensor of floating-point numbers.
+        ValueError: it is empty, a weight is NaN or infinite, or ``sparsity`` is outside [0, 1).
+    """
+    sparsity = check_fraction("sparsity", sparsity)
+    if not isinstance(weight, Tensor) or not weight.is_floating_point():
+        kind = weight.dtype if isinstance(weight, Tensor) else type(weight).__name__
+        raise TypeError(f"weight must be a floating-point tensor, got {kind}.")
+    if weight.numel() == 0:
+        raise ValueError(f"weight must hold at least one value, got shape {tuple(weight.shape)}.")
+    values = check_finite("weight", weight).detach().abs().flatten()
+    count = round(sparsity * len(values))
+    if count == len(values):
+        # Next in the weight's own type: that is how torch compares. Not nextafter(): no float16.
+        integer = {2: torch.int16, 4: torch.int32, 8: torch.int64}[values.element_size()]
+        return float((values.max().view(integer) + 1).view(values.dtype))
+    return float(values.kthvalue(count + 1).values)
 
 
 def deviation_mask(weight: Tensor, deviations: float) -> Tensor:

@@ -31,6 +31,7 @@ from torch.nn.parameter import is_lazy
 from lwlab.checks import check_module, check_number
 from lwlab.models.layers import compressible_layers
 from lwlab.prune.parametrization import original_of
+from lwlab.prune.targets import check_masks
 
 __all__ = ["BatchNormScalePenalty", "GroupLassoPenalty", "L1Penalty", "L2Penalty"]
 
@@ -56,7 +57,8 @@ class L1Penalty(_Penalty):
 
     Raises:
         TypeError, ValueError: ``strength`` is no such number. When called: the model is no module,
-            has no convolution or linear layer, or a lazy one without values.
+            has no convolution or linear layer, or one that is lazy without values, of whole
+            numbers, or under a mask that does not fit.
 
     Source: Tibshirani 1996, "Regression shrinkage and selection via the lasso", J. R. Stat. Soc. B
     58(1); for pruning: Han et al. 2015, arXiv:1506.02626, section 3.1.
@@ -153,6 +155,7 @@ def _weights(model: nn.Module) -> list[Tensor]:
             f"model must have a convolution or linear layer to penalize, got "
             f"{type(model).__name__} without one."
         )
+    check_masks(model)
     return list(_distinct(layers))
 
 
@@ -168,6 +171,7 @@ def _scales(model: nn.Module) -> list[Tensor]:
             f"model must have a BatchNorm layer with a scale to penalize, got "
             f"{type(model).__name__} without one. Try GroupLassoPenalty, which needs none."
         )
+    check_masks(model)
     return list(_distinct(layers))
 
 
@@ -180,6 +184,11 @@ def _distinct(layers: dict[str, nn.Module]) -> Iterator[Tensor]:
             raise ValueError(
                 f"weight of layer {name!r} must have values before it can be penalized, got an "
                 f"uninitialized {type(module).__name__}. Run the model once on a batch."
+            )
+        if original is not None and not original.is_floating_point():
+            raise ValueError(
+                f"weight of layer {name!r} must be floating point to be penalized, got "
+                f"{original.dtype}."
             )
         key = id(module if original is None else original)
         if key not in seen:

@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lwlab.checks import check_finite
+from lwlab.checks import check_finite, one_line
 from lwlab.data import Split
 from lwlab.measure.evaluating import forward
 from lwlab.measure.latency import folded
 from lwlab.measure.predicting import check_split
-from lwlab.prune.targets import check_targets, select_targets
+from lwlab.prune.targets import check_masks, check_targets, select_targets
 from lwlab.train import Batch
 
 __all__ = ["ScoringCopy", "batches", "scoring_copy"]
@@ -54,10 +54,9 @@ class ScoringCopy:
         try:
             value = loss(outputs, batch)
         except Exception as error:
-            message = " ".join(str(error).split()) or "no message"
             raise ValueError(
                 f"loss must accept the model's outputs and the split's targets, got "
-                f"{type(error).__name__}: {message}"
+                f"{one_line(error)}"
             ) from error
         if not isinstance(value, Tensor) or value.numel() != 1:
             kind = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -117,6 +116,7 @@ def scoring_copy(
     """
     targets = select_targets(model, layers)
     check_targets(model, targets)
+    check_masks(model)
     check_split(split)
     with torch.inference_mode(False), torch.enable_grad():
         plain = folded(model)

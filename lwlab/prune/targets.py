@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
@@ -17,7 +18,7 @@ from lwlab.checks import check_choice, check_finite
 from lwlab.models.layers import layer_names
 from lwlab.prune.parametrization import mask_of, original_of
 
-__all__ = ["Target", "all_targets", "check_targets", "select_targets"]
+__all__ = ["Target", "all_targets", "check_masks", "check_targets", "select_targets"]
 
 _BEHIND = ".parametrizations."
 
@@ -152,9 +153,37 @@ def _check_values(target: Target) -> None:
             f"{target.title} must have values before it can be masked, got an uninitialized "
             f"{type(target.module).__name__}. Run the model once on a batch."
         )
+    if original.is_meta:
+        raise ValueError(
+            f"{target.title} must have values before it can be masked, got one on the meta device. "
+            f"Build the model on the CPU."
+        )
     if not original.is_floating_point():
         raise ValueError(f"{target.title} must be floating point, got {original.dtype}.")
     check_finite(target.title, original.detach())
+
+
+def check_masks(model: nn.Module) -> None:
+    """Check that each mask on ``model`` fits its weight: only then is the weight defined.
+
+    A mask that was put on fits; its buffer can be overwritten later. Masking the layer anew heals
+    it, and so does not ask for this.
+
+    Raises:
+        ValueError: a mask is not a bool tensor of its weight's shape. The sentence names the layer.
+    """
+    for target in all_targets(model).values():
+        present, original = mask_of(target.module, target.tensor_name), target.original
+        if present is None or original is None:
+            continue
+        mask, shape = present.mask, tuple(original.shape)
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != shape:
+            tensor = isinstance(mask, Tensor)
+            got = f"{mask.dtype} {tuple(mask.shape)}" if tensor else type(mask).__name__
+            raise ValueError(
+                f"mask of layer {target.name!r} must be a bool tensor of shape {shape}, as its "
+                f"{target.tensor_name}, got {got}. Put another one on with apply_masks_."
+            )
 
 
 def _owners(model: nn.Module) -> dict[int, list[str]]:

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.utils import prune as torch_prune
 
-from lwlab.prune import (
-    apply_masks_,
+from lwlab.prune import apply_masks_, magnitude
+from lwlab.prune.masks import (
     deviation_mask,
     global_masks,
-    magnitude,
     n_of_m_mask,
+    quantile_threshold,
     threshold_mask,
     topk_mask,
 )
@@ -73,6 +73,86 @@ def test_a_negative_cut_and_a_weight_that_is_not_finite_are_refused(function, na
     sentence = "weight must be finite, got 1 NaN or infinite of 2 values (the first at index (1,))."
     with pytest.raises(ValueError, match="^" + re.escape(sentence) + "$"):
         function(torch.tensor([1.0, float("nan")]), 0.1)
+
+
+# ---- quantile_threshold --------------------------------------------------------------------------
+
+
+def test_quantile_threshold_is_the_smallest_magnitude_that_stays():
+    weight = torch.tensor([[0.5, -0.25], [2.0, 1.0]])
+    assert quantile_threshold(weight, 0.0) == 0.25
+    assert quantile_threshold(weight, 0.25) == 0.5
+    assert quantile_threshold(weight, 0.5) == 1.0
+    assert quantile_threshold(weight, 0.75) == 2.0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_quantile_threshold_can_prune_a_small_tensor_whole_in_any_type(dtype):
+    weight = torch.tensor([1.0, -3.0, 2.0], dtype=dtype)
+    assert round(0.9 * 3) == 3
+    threshold = quantile_threshold(weight, 0.9)
+    assert 3 < threshold < 3.02
+    assert not threshold_mask(weight, threshold).any()
+    assert quantile_threshold(torch.zeros(1, dtype=dtype), 0.9) > 0
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.5, 0.77, 0.999])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_threshold_mask_at_the_quantile_is_topk_mask_where_no_values_tie(sparsity, dtype):
+    weight = torch.randn(30, 20, dtype=dtype, generator=torch.Generator().manual_seed(3))
+    assert weight.abs().unique().numel() == 600
+    threshold = quantile_threshold(weight, sparsity)
+    mask = threshold_mask(weight, threshold)
+    assert torch.equal(mask, topk_mask(magnitude(weight), sparsity))
+    assert zeros(mask) == round(sparsity * 600)
+    magnitudes = weight.abs().flatten().double().numpy()
+    assert threshold == np.partition(magnitudes, round(sparsity * 600))[round(sparsity * 600)]
+    # numpy and torch count n - 1 gaps where n values are counted here: next door at most.
+    near = np.sort(magnitudes)[[max(0, round(sparsity * 600) - 1), round(sparsity * 600)]]
+    assert near[0] <= np.quantile(magnitudes, sparsity) <= near[1]
+    assert near[0] <= torch.from_numpy(magnitudes).quantile(sparsity) <= near[1]
+
+
+def test_where_values_tie_at_the_quantile_fewer_are_pruned():
+    weight = torch.tensor([1.0, -2.0, 2.0, 2.0, 5.0])
+    assert quantile_threshold(weight, 0.6) == 2.0
+    assert threshold_mask(weight, 2.0).tolist() == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("weight", "sparsity", "kind", "sentence"),
+    [
+        (
+            torch.ones(2),
+            30,
+            ValueError,
+            "sparsity must be a fraction in [0, 1), got 30.0. Did you mean 0.3?",
+        ),
+        (
+            torch.ones(2, 0),
+            0.5,
+            ValueError,
+            "weight must hold at least one value, got shape (2, 0).",
+        ),
+        (
+            torch.tensor([float("nan")]),
+            0.5,
+            ValueError,
+            "weight must be finite, got 1 NaN or infinite of 1 values (the first at index (0,)).",
+        ),
+        (
+            torch.ones(2).int(),
+            0.5,
+            TypeError,
+            "weight must be a floating-point tensor, got torch.int32.",
+        ),
+        (0.5, 0.5, TypeError, "weight must be a floating-point tensor, got float."),
+    ],
+    ids=["percent", "empty", "NaN", "integers", "number"],
+)
+def test_quantile_threshold_refuses_in_one_sentence(weight, sparsity, kind, sentence):
+    with pytest.raises(kind, match="^" + re.escape(sentence) + "$"):
+        quantile_threshold(weight, sparsity)
 
 
 # ---- topk_mask -----------------------------------------------------------------------------------
@@ -284,24 +364,24 @@ def test_a_group_runs_over_input_channels_at_one_position_of_the_kernel(shape):
         assert mask[:, piece].gather(1, best).all()
 
 
-@pytest.mark.parametrize("zeros_in_four", [1, 2, 3])
-def test_n_of_m_mask_is_the_weight_norm_sparsifier_of_torch(zeros_in_four):
+@pytest.mark.parametrize(("kept", "group"), [(1, 4), (2, 4), (3, 4), (2, 8), (4, 8), (1, 2)])
+def test_n_of_m_mask_is_the_weight_norm_sparsifier_of_torch(kept, group):
     from torch.ao.pruning import WeightNormSparsifier
 
-    model = torch.nn.Sequential(torch.nn.Linear(40, 12), torch.nn.Linear(12, 8))
+    model = torch.nn.Sequential(torch.nn.Linear(40, 16), torch.nn.Linear(16, 8))
     masks = {
-        name: n_of_m_mask(magnitude(layer.weight.detach()), 4 - zeros_in_four, 4)
+        name: n_of_m_mask(magnitude(layer.weight.detach()), kept, group)
         for name, layer in model.named_children()
     }
     sparsifier = WeightNormSparsifier(
-        sparsity_level=1.0, sparse_block_shape=(1, 4), zeros_per_block=zeros_in_four
+        sparsity_level=1.0, sparse_block_shape=(1, group), zeros_per_block=group - kept
     )
     sparsifier.prepare(model, config=[{"tensor_fqn": f"{name}.weight"} for name in masks])
     sparsifier.step()
     for name, mask in masks.items():
         theirs = model.get_submodule(name).parametrizations.weight[0].mask
         assert torch.equal(mask, theirs.bool())
-        assert zeros(mask) == mask.numel() * zeros_in_four // 4
+        assert zeros(mask) == mask.numel() * (group - kept) // group
 
 
 @settings(max_examples=150, deadline=None)
