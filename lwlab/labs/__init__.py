@@ -1,13 +1,16 @@
 """Labs: widgets that connect controls to measured results. One class a technique."""
 
 from lwlab.labs.base import Lab
+from lwlab.labs.click import Click
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.live_plot import LivePlot, Screen
 from lwlab.labs.penalty import PenaltyLab, PenaltyParams, PenaltyResult, PenaltyRun
 from lwlab.labs.prune import PruneLab, PruneParams, PruneResult
+from lwlab.labs.sensitivity import SensitivityLab, SensitivityParams, SensitivityResult
 from lwlab.labs.train import TrainLab, TrainParams, TrainResult
 
 __all__ = [
+    "Click",
     "Gate",
     "Lab",
     "LivePlot",
@@ -20,6 +23,9 @@ __all__ = [
     "PruneParams",
     "PruneResult",
     "Screen",
+    "SensitivityLab",
+    "SensitivityParams",
+    "SensitivityResult",
     "TrainLab",
     "TrainParams",
     "TrainResult",

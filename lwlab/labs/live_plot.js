@@ -108,6 +108,18 @@ function drawFigure(Plotly, cell, json, width, textColor) {
   return Plotly.react(cell, figure.data, layout, config);
 }
 
+// Once for each cell: a redraw keeps the listener. Before its first figure a cell has no `on`.
+function listenForClicks(model, cell) {
+  if (cell.lwlabListens) return;
+  cell.lwlabListens = true;
+  cell.on("plotly_click", ({ points: [point] }) => {
+    if (!model.get("clickable") || !point) return;
+    const figure = [...cell.parentElement.children].indexOf(cell);
+    const { x, y, customdata = null } = point;
+    model.send({ kind: "click", figure, x, y, customdata });
+  });
+}
+
 function render({ model, el }) {
   const page = buildPage(el);
   let drawing = false;
@@ -150,14 +162,18 @@ function render({ model, el }) {
     const widths = cells.map((cell) => cell.clientWidth);
     const drawn = figures.map((json, i) => drawFigure(Plotly, cells[i], json, widths[i], textColor));
     await Promise.all(drawn);
+    cells.forEach((cell) => listenForClicks(model, cell));
     page.root.dataset.width = gridWidth;
     return true;
   }
 
   const onStatus = () => showStatus(page, model.get("status"));
+  const onClickable = () => page.root.classList.toggle("lwlab-clickable", model.get("clickable"));
   model.on("change:content", drawNewest);
   model.on("change:status", onStatus);
+  model.on("change:clickable", onClickable);
   onStatus();
+  onClickable();
   drawNewest();
 
   // A cell in a hidden tab or a narrow window has another width when it is looked at again.
@@ -174,6 +190,7 @@ function render({ model, el }) {
   return () => {
     model.off("change:content", drawNewest);
     model.off("change:status", onStatus);
+    model.off("change:clickable", onClickable);
     resized.disconnect();
     themeChanged.disconnect();
     if (globalThis.__lwlab_plotly) {

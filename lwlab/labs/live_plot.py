@@ -26,9 +26,10 @@ from ipywidgets import Widget, widget_serialization
 from plotly.graph_objects import Figure
 
 from lwlab.checks import check_count
+from lwlab.labs.click import Click, read_click
 from lwlab.plots.snapshot import snapshot_png
 
-__all__ = ["LivePlot", "Screen", "with_png"]
+__all__ = ["Click", "LivePlot", "Screen", "error_text", "with_png"]
 
 _HERE = Path(__file__).parent
 
@@ -74,6 +75,7 @@ class LivePlot(anywidget.AnyWidget):
 
     Attributes:
         screen: the ``Screen`` shown at this moment.
+        clickable: whether anyone wants to hear of clicks; see ``on_click``.
 
     Raises:
         TypeError: one of ``figures`` is not a plotly figure.
@@ -84,6 +86,7 @@ class LivePlot(anywidget.AnyWidget):
 
     content = traitlets.Dict().tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
+    clickable = traitlets.Bool(False).tag(sync=True)
     plotly_source = traitlets.Instance(Widget).tag(sync=True, **widget_serialization)
 
     def __init__(self, *figures: Figure, columns: int = 2) -> None:
@@ -91,6 +94,7 @@ class LivePlot(anywidget.AnyWidget):
         super().__init__(plotly_source=_plotly_source(), status=_status("fresh"))
         self._columns = columns
         self._version = 0
+        self._on_click: list[Callable[[Click], None]] = []
         self.screen = Screen()
         self.show(Screen(figures))
 
@@ -112,6 +116,28 @@ class LivePlot(anywidget.AnyWidget):
             text: one plain sentence, shown beside the mark.
         """
         self.status = _status(kind, text)
+
+    def on_click(self, callback: Callable[[Click], None]) -> None:
+        """Call ``callback(click)`` whenever a point of a figure is clicked on a page.
+
+        A callback that fails shows its sentence as an error mark.
+        """
+        if not self._on_click:
+            self.on_msg(self._on_page_message)
+        self._on_click.append(callback)
+        self.clickable = True
+
+    def _on_page_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        click = read_click(content, len(self.screen.figures))
+        # A page cannot click on what it does not show.
+        if click is None or self.status["kind"] == "locked":
+            return
+        for callback in self._on_click:
+            try:
+                callback(click)
+            except Exception as error:
+                # ipywidgets would only log it; whoever clicked must see it.
+                self.mark("error", error_text(error))
 
     def png(self) -> bytes:
         """Return the figures as a picture, for pages that have no kernel behind them."""
@@ -140,6 +166,12 @@ class LivePlot(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return with_png(super()._repr_mimebundle_(**kwargs), self)
+
+
+def error_text(error: Exception) -> str:
+    """Return what to show of an error: our own sentences alone, others after their kind."""
+    known = isinstance(error, ValueError | TypeError) and str(error)
+    return str(error) if known else f"{type(error).__name__}: {error}"
 
 
 def _status(kind: str, text: str = "") -> dict[str, str]:

@@ -3,6 +3,8 @@
 from lwlab.plots.bars import layer_bars, size_bars
 from lwlab.plots.classes import per_class_bars
 from lwlab.plots.curves import training_curves
+from lwlab.plots.groups import channel_groups
+from lwlab.plots.heatmap import sensitivity_heatmap
 from lwlab.plots.histogram import WeightBins, bin_weights, weight_histogram
 from lwlab.plots.sparsity import accuracy_against_sparsity
 from lwlab.plots.template import describe
@@ -14,9 +16,11 @@ __all__ = [
     "accuracy_against_size",
     "accuracy_against_sparsity",
     "bin_weights",
+    "channel_groups",
     "describe",
     "layer_bars",
     "per_class_bars",
+    "sensitivity_heatmap",
     "size_bars",
     "training_curves",
     "weight_histogram",

@@ -16,6 +16,7 @@ from typing import Any
 from plotly.graph_objects import Figure
 
 from lwlab.checks import check_count
+from lwlab.plots.cells import draw_cells, is_known_heatmap
 from lwlab.plots.paper import Box, Paper, text_width
 from lwlab.plots.scale import Scale, make_scale, values_of
 from lwlab.plots.style import bar_style, point_style
@@ -83,7 +84,7 @@ def _draw(paper: Paper, drawing: dict[str, Any], left: float, top: float, width:
     plot = _Plot(paper, box, x, y)
     _draw_grid(plot, x_settings, y_settings)
     _draw_traces(plot, traces, layout)
-    _draw_lines(plot, layout.get("shapes", ()))
+    _draw_shapes(plot, layout.get("shapes", ()))
     _draw_axes(plot, x_settings, y_settings, left)
     if layout.get("showlegend"):
         _draw_legend(plot, traces)
@@ -92,7 +93,7 @@ def _draw(paper: Paper, drawing: dict[str, Any], left: float, top: float, width:
 def _strange(layout: dict[str, Any], traces: Sequence[dict[str, Any]]) -> str:
     """Return what of a figure is not known here; drawing it wrongly would be a lie."""
     for trace in traces:
-        if trace["type"] not in ("bar", "scatter"):
+        if trace["type"] not in ("bar", "scatter") and not is_known_heatmap(trace):
             return trace["type"]
     for name in ("xaxis", "yaxis"):
         kind = layout.get(name, {}).get("type") or "-"
@@ -145,6 +146,8 @@ def _draw_traces(plot: _Plot, traces: Sequence[dict[str, Any]], layout: dict[str
     for trace in traces:
         if trace["type"] == "bar":
             _draw_bars(plot, trace, base if layout.get("barmode") == "stack" else {}, gap)
+        elif trace["type"] == "heatmap":
+            draw_cells(plot.paper, trace, plot.x, plot.y, plot.box)
         else:
             _draw_points(plot, trace)
 
@@ -202,13 +205,18 @@ def _draw_errors(plot: _Plot, trace: dict[str, Any], x: Sequence[Any], y: Sequen
     plot.paper.segments(lines, color=bars.get("color") or _INK, width=2, inside=plot.box)
 
 
-def _draw_lines(plot: _Plot, shapes: Sequence[dict[str, Any]]) -> None:
+def _draw_shapes(plot: _Plot, shapes: Sequence[dict[str, Any]]) -> None:
     left, top, right, bottom = plot.box
     for shape in shapes:
         x, y = plot.x.place(shape["x0"]), plot.y.place(shape["y0"])
+        color = shape["line"]["color"]
+        if shape.get("type") == "rect":
+            frame = (x, y, plot.x.place(shape["x1"]), plot.y.place(shape["y1"]))
+            plot.paper.rectangles([frame], edge=color)
+            continue
         upright = shape.get("yref") == "paper"
         line = (x, top, x, bottom) if upright else (left, y, right, y)
-        plot.paper.segments([line], color=shape["line"]["color"], dash="--", inside=plot.box)
+        plot.paper.segments([line], color=color, dash="--", inside=plot.box)
 
 
 def _draw_legend(plot: _Plot, traces: Sequence[dict[str, Any]]) -> None:

@@ -5,6 +5,7 @@ on a model). What matters by data: ``gradient``, ``curvature``, ``entropy``. Mak
 training: ``penalties``, ``shrinkage``. How much to cut when: ``schedule``.
 """
 
+from lwlab.prune.allocation import allocate
 from lwlab.prune.curvature import MOST_EXACT_WEIGHTS, obd_saliency
 from lwlab.prune.entropy import (
     activation_entropy,
@@ -14,12 +15,7 @@ from lwlab.prune.entropy import (
     weight_entropy,
 )
 from lwlab.prune.gradient import snip_importance, taylor_importance
-from lwlab.prune.importance import (
-    RandomImportance,
-    layer_importances,
-    magnitude,
-    random_importance,
-)
+from lwlab.prune.importance import RandomImportance, layer_importances, magnitude, random_importance
 from lwlab.prune.masking import apply_masks_, bake_, choose_masks, current_masks, mask_model_
 from lwlab.prune.masks import (
     deviation_mask,
@@ -30,25 +26,25 @@ from lwlab.prune.masks import (
     topk_mask,
 )
 from lwlab.prune.parametrization import Mask
-from lwlab.prune.penalties import (
-    BatchNormScalePenalty,
-    GroupLassoPenalty,
-    L1Penalty,
-    L2Penalty,
-)
+from lwlab.prune.penalties import BatchNormScalePenalty, GroupLassoPenalty, L1Penalty, L2Penalty
 from lwlab.prune.schedule import cubic, linear, one_shot
+from lwlab.prune.sensitivity import SPARSITIES, scan_sensitivity
+from lwlab.prune.sensitivity_table import Sensitivity
 from lwlab.prune.shrinkage import soft_threshold
 from lwlab.prune.structured import channel_mask, filter_norm
 
 __all__ = [
     "MOST_EXACT_WEIGHTS",
+    "SPARSITIES",
     "BatchNormScalePenalty",
     "GroupLassoPenalty",
     "L1Penalty",
     "L2Penalty",
     "Mask",
     "RandomImportance",
+    "Sensitivity",
     "activation_entropy",
+    "allocate",
     "apply_masks_",
     "bake_",
     "channel_mask",
@@ -68,6 +64,7 @@ __all__ = [
     "one_shot",
     "quantile_threshold",
     "random_importance",
+    "scan_sensitivity",
     "snip_importance",
     "soft_threshold",
     "spread_channels",

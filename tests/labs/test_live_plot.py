@@ -10,6 +10,7 @@ import pytest
 
 from lwlab.labs import LivePlot, Screen
 from lwlab.labs import live_plot as module
+from lwlab.labs.live_plot import Click
 
 PNG = b"\x89PNG\r\n\x1a\n"
 STATUS_KINDS = ("fresh", "working", "estimate", "error", "locked")
@@ -175,3 +176,98 @@ def test_a_plot_names_the_carrier_of_plotly_js_instead_of_carrying_it():
     state = plot.get_state()
     assert state["plotly_source"] == f"IPY_MODEL_{plot.plotly_source.model_id}"
     assert sum(len(str(value)) for value in state.values()) < 40_000
+
+
+def message(**changes):
+    click = {"kind": "click", "figure": 1, "x": 3, "y": "fc1", "customdata": ["a", 0.5, None, True]}
+    return {**click, **changes}
+
+
+def send(plot, content):
+    """Let a message arrive as if the page had sent it."""
+    plot._handle_custom_msg(content, [])
+
+
+@pytest.fixture
+def clicked():
+    """A plot of two figures, and the clicks that its callback was told of."""
+    plot, heard = LivePlot(bars(1), bars(2)), []
+    plot.on_click(heard.append)
+    return plot, heard
+
+
+def test_a_click_reaches_the_callback_as_plain_values(clicked):
+    plot, heard = clicked
+    send(plot, message())
+    send(plot, message(figure=0, x=0.5, y=2, customdata=None))
+    assert heard == [Click(1, 3, "fc1", ("a", 0.5, None, True)), Click(0, 0.5, 2, None)]
+
+
+def test_pages_send_clicks_only_to_those_who_want_them():
+    plot = LivePlot(bars(1))
+    assert plot.get_state()["clickable"] is False
+    send(plot, message(figure=0))  # nobody listens: nothing happens
+    plot.on_click(lambda click: None)
+    assert plot.get_state()["clickable"] is True
+
+
+def test_every_callback_is_called_and_one_that_fails_shows_its_sentence(clicked):
+    plot, heard = clicked
+
+    def refuse(click):
+        raise ValueError(f"x must be below 3, got {click.x}.")
+
+    def fail(click):
+        raise KeyError("gone")
+
+    plot.on_click(refuse)
+    plot.on_click(heard.append)
+    send(plot, message())
+    assert len(heard) == 2
+    assert plot.status == {"kind": "error", "text": "x must be below 3, got 3."}
+    plot.on_click(fail)
+    send(plot, message())
+    assert plot.status == {"kind": "error", "text": "KeyError: 'gone'"}
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        None,
+        "click",
+        [],
+        {},
+        message(kind="other"),
+        message(figure=2),
+        message(figure=-1),
+        message(figure=True),
+        message(figure="0"),
+        message(figure=0.0),
+        message(x=None),
+        message(y=None),
+        message(x=float("nan")),
+        message(y=float("inf")),
+        message(x={"a": 1}),
+        message(x=[1]),
+        message(y="a" * 1001),
+        message(customdata={"a": 1}),
+        message(customdata=[[1]]),
+        message(customdata=[1] * 101),
+        message(customdata=float("nan")),
+    ],
+)
+def test_a_message_that_is_no_click_is_dropped(clicked, strange):
+    plot, heard = clicked
+    before = plot.status
+    send(plot, strange)
+    assert (heard, plot.status) == ([], before)
+
+
+def test_what_is_locked_cannot_be_clicked(clicked):
+    plot, heard = clicked
+    plot.mark("locked", "Guess first.")
+    send(plot, message())
+    assert heard == []
+    plot.mark("fresh")
+    send(plot, message())
+    assert len(heard) == 1

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lwlab import plots
+from lwlab.plots.heatmap import sensitivity_heatmap
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +47,8 @@ def every_figure(record, score):
     now, before = (plots.TradeoffPoint(n, 0.9, 0.8, 0.95, s) for n, s in (("a", 500), ("b", 900)))
     records = [record(10, 2.0, 0.3, 0.2), record(20, 1.0, 0.5, 0.6)]
     loss, accuracy = plots.training_curves(records, ghost=records[:1])
+    parts = {"producers": ["conv1"], "followers": [], "consumers": ["fc1"]}
+    group = SimpleNamespace(name="conv1", channels=4, kept=[0, 1], **parts)
     return {
         "histogram": plots.weight_histogram(weights, threshold=0.3),
         "tradeoff": plots.accuracy_against_size([now], baseline=before, current=now),
@@ -55,5 +58,8 @@ def every_figure(record, score):
             [score(0.5), None], class_names=["$cat$", "<b>dog"], baseline=[score(0.7), score(0.6)]
         ),
         "layers": plots.layer_bars(["conv1", "fc1"], [0.1, 0.9], [288, 1280]),
+        "heatmap": sensitivity_heatmap(["fc1"], [0.5, 0.9], [[score(0.9), None]]),
+        "sparsity": plots.accuracy_against_sparsity({"L1": [(0.5, score(0.9))]}),
+        "groups": plots.channel_groups(["conv1", "fc1"], [group]),
         "sizes": plots.size_bars({"values": 300, "header": 40}, baseline_bytes=900),
     }
