@@ -1,6 +1,7 @@
 """Labs: widgets that connect controls to measured results. One class a technique."""
 
 from lwlab.labs.base import Lab
+from lwlab.labs.channel import ChannelLab, ChannelParams, ChannelResult
 from lwlab.labs.click import Click
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.live_plot import LivePlot, Screen
@@ -10,6 +11,9 @@ from lwlab.labs.sensitivity import SensitivityLab, SensitivityParams, Sensitivit
 from lwlab.labs.train import TrainLab, TrainParams, TrainResult
 
 __all__ = [
+    "ChannelLab",
+    "ChannelParams",
+    "ChannelResult",
     "Click",
     "Gate",
     "Lab",

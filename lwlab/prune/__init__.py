@@ -6,6 +6,14 @@ training: ``penalties``, ``shrinkage``. How much to cut when: ``schedule``.
 """
 
 from lwlab.prune.allocation import allocate
+from lwlab.prune.channels import (
+    ChannelGroup,
+    ChannelPlan,
+    Refusal,
+    plan_channels,
+    remove_channels,
+    zero_channels_,
+)
 from lwlab.prune.curvature import MOST_EXACT_WEIGHTS, obd_saliency
 from lwlab.prune.entropy import (
     activation_entropy,
@@ -15,7 +23,13 @@ from lwlab.prune.entropy import (
     weight_entropy,
 )
 from lwlab.prune.gradient import snip_importance, taylor_importance
-from lwlab.prune.importance import RandomImportance, layer_importances, magnitude, random_importance
+from lwlab.prune.importance import (
+    Importance,
+    RandomImportance,
+    layer_importances,
+    magnitude,
+    random_importance,
+)
 from lwlab.prune.masking import apply_masks_, bake_, choose_masks, current_masks, mask_model_
 from lwlab.prune.masks import (
     deviation_mask,
@@ -37,11 +51,15 @@ __all__ = [
     "MOST_EXACT_WEIGHTS",
     "SPARSITIES",
     "BatchNormScalePenalty",
+    "ChannelGroup",
+    "ChannelPlan",
     "GroupLassoPenalty",
+    "Importance",
     "L1Penalty",
     "L2Penalty",
     "Mask",
     "RandomImportance",
+    "Refusal",
     "Sensitivity",
     "activation_entropy",
     "allocate",
@@ -62,8 +80,10 @@ __all__ = [
     "n_of_m_mask",
     "obd_saliency",
     "one_shot",
+    "plan_channels",
     "quantile_threshold",
     "random_importance",
+    "remove_channels",
     "scan_sensitivity",
     "snip_importance",
     "soft_threshold",
@@ -73,4 +93,5 @@ __all__ = [
     "threshold_mask",
     "topk_mask",
     "weight_entropy",
+    "zero_channels_",
 ]
