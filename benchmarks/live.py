@@ -1,6 +1,6 @@
 """How live the labs are: key to redrawn and re-scored figure, in a real Chromium.
 
-    python benchmarks/live.py [--moves 50] [--data ../shared/data]
+    python benchmarks/live.py [--moves 50] [--data ../shared/data] [--only prune channels ...]
 
 Everything is measured in one run on one page and reported beside the floor of that page: the way of
 an IntSlider's key press to a Label that shows its value, which computes and draws nothing.
@@ -14,10 +14,11 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 from browser_harness import Server, chromium, jupyter_server, open_notebook, run_all
@@ -39,6 +40,18 @@ model = SimpleCNN(dataset.input_shape, dataset.num_classes)
 for record in fit(model, dataset, epochs={epochs}, steps_per_record=20):
     if record.step >= 100: break
 lab = PruneLab(model, dataset, sparsity=0.3)
+lab.add_class("bench-lab")
+lab
+"""
+CHANNELS = """
+from lwlab import data
+from lwlab.labs import ChannelLab
+from lwlab.models import {network}
+from lwlab.train import fit
+dataset = data.load("digits")
+model = {network}(dataset.input_shape, dataset.num_classes)
+for record in fit(model, dataset, epochs=3): pass
+lab = ChannelLab(model, dataset, pruning_ratio=0.3)
 lab.add_class("bench-lab")
 lab
 """
@@ -150,6 +163,14 @@ def bench_prune(page: Page, moves: int) -> None:
     print(f"    on screen: {shown[:160]}")
 
 
+def bench_channels(page: Page, network: str, moves: int) -> None:
+    """A move of ChannelLab's ratio to the figure of the smaller network, scored and timed."""
+    handle, watched = ".bench-lab .noUi-handle", ".bench-lab .lwlab-live"
+    p50, p95 = percentiles(timed_moves(page, handle, watched, "data-drawn", moves))
+    print(f"ChannelLab, {network} on digits, {moves} moves, p50 / p95 in ms")
+    print(f"  {p50:6.1f} / {p95:6.1f}  (wanted at p95: 500)")
+
+
 def bench_fashion(page: Page, moves: int) -> None:
     """First estimate, and the whole validation split at rest, on Fashion-MNIST."""
     firsts, wholes = [], []
@@ -205,29 +226,59 @@ def bench_eight(browser, server: Server) -> None:
     )
 
 
+def opened(browser: Browser, server: Server, name: str) -> Page:
+    """Open a notebook with one lab, run it and wait for its first whole result."""
+    page = open_notebook(browser, server, name)
+    run_all(page)
+    wait_at_rest(page)
+    return page
+
+
+def part_prune(browser: Browser, server: Server, moves: int) -> None:
+    notebook(server.folder, "digits.ipynb", FLOOR, LAB.format(name="digits", epochs=10))
+    with closing(opened(browser, server, "digits.ipynb")) as page:
+        bench_prune(page, moves)
+
+
+def part_fashion(browser: Browser, server: Server, moves: int) -> None:
+    notebook(server.folder, "fashion.ipynb", LAB.format(name="fashion_mnist", epochs=1))
+    with closing(opened(browser, server, "fashion.ipynb")) as page:
+        bench_fashion(page, min(20, moves))
+
+
+def part_channels(browser: Browser, server: Server, moves: int) -> None:
+    for network in ("SimpleCNN", "ResNet8"):
+        notebook(server.folder, f"{network}.ipynb", CHANNELS.format(network=network))
+        with closing(opened(browser, server, f"{network}.ipynb")) as page:
+            bench_channels(page, network, moves)
+
+
+def part_eight(browser: Browser, server: Server, moves: int) -> None:
+    del moves
+    notebook(server.folder, "eight.ipynb", EIGHT_SETUP, EIGHT)
+    bench_eight(browser, server)
+
+
+PARTS = {
+    "prune": part_prune,
+    "fashion": part_fashion,
+    "channels": part_channels,
+    "eight": part_eight,
+}
+
+
 def main() -> None:
-    """Run everything."""
+    """Run the parts that are asked for, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--moves", type=int, default=50)
     parser.add_argument("--data", default=os.environ.get("LWLAB_DATA", "../shared/data"))
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="lwlab-live-"))
-    notebook(folder, "digits.ipynb", FLOOR, LAB.format(name="digits", epochs=10))
-    notebook(folder, "fashion.ipynb", LAB.format(name="fashion_mnist", epochs=1))
-    notebook(folder, "eight.ipynb", EIGHT_SETUP, EIGHT)
     environment = {"LWLAB_DATA": str(Path(options.data).resolve())}
     with jupyter_server(folder, environment) as server, chromium() as browser:
-        page = open_notebook(browser, server, "digits.ipynb")
-        run_all(page)
-        wait_at_rest(page)
-        bench_prune(page, options.moves)
-        page.close()
-        page = open_notebook(browser, server, "fashion.ipynb")
-        run_all(page)
-        wait_at_rest(page)
-        bench_fashion(page, min(20, options.moves))
-        page.close()
-        bench_eight(browser, server)
+        for name in options.only:
+            PARTS[name](browser, server, options.moves)
 
 
 if __name__ == "__main__":
