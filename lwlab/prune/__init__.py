@@ -14,6 +14,21 @@ from lwlab.prune.channels import (
     remove_channels,
     zero_channels_,
 )
+from lwlab.prune.comparing import (
+    CHANNEL_CRITERIA,
+    WEIGHT_CRITERIA,
+    ComparisonRow,
+    Criterion,
+    channel_masks,
+    compare_criteria,
+)
+from lwlab.prune.comparison_table import (
+    CriterionSummary,
+    SummaryTable,
+    read_rows,
+    summarize,
+    write_rows,
+)
 from lwlab.prune.curvature import MOST_EXACT_WEIGHTS, obd_saliency
 from lwlab.prune.entropy import (
     activation_entropy,
@@ -48,11 +63,16 @@ from lwlab.prune.shrinkage import soft_threshold
 from lwlab.prune.structured import channel_mask, filter_norm
 
 __all__ = [
+    "CHANNEL_CRITERIA",
     "MOST_EXACT_WEIGHTS",
     "SPARSITIES",
+    "WEIGHT_CRITERIA",
     "BatchNormScalePenalty",
     "ChannelGroup",
     "ChannelPlan",
+    "ComparisonRow",
+    "Criterion",
+    "CriterionSummary",
     "GroupLassoPenalty",
     "Importance",
     "L1Penalty",
@@ -61,12 +81,15 @@ __all__ = [
     "RandomImportance",
     "Refusal",
     "Sensitivity",
+    "SummaryTable",
     "activation_entropy",
     "allocate",
     "apply_masks_",
     "bake_",
     "channel_mask",
+    "channel_masks",
     "choose_masks",
+    "compare_criteria",
     "cubic",
     "current_masks",
     "deviation_mask",
@@ -83,15 +106,18 @@ __all__ = [
     "plan_channels",
     "quantile_threshold",
     "random_importance",
+    "read_rows",
     "remove_channels",
     "scan_sensitivity",
     "snip_importance",
     "soft_threshold",
     "spread_channels",
     "spread_over_weight",
+    "summarize",
     "taylor_importance",
     "threshold_mask",
     "topk_mask",
     "weight_entropy",
+    "write_rows",
     "zero_channels_",
 ]
