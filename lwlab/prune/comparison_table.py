@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from scipy.stats import t as student
 
@@ -19,6 +20,9 @@ from lwlab.prune.comparing import ComparisonRow
 from lwlab.units import format_percent, format_points
 
 __all__ = ["CriterionSummary", "SummaryTable", "read_rows", "summarize", "write_rows"]
+
+Groups: TypeAlias = dict[tuple[str, str], list[ComparisonRow]]
+"""Rows by (data set, kind of cut), such as ``("digits", "channels")``."""
 
 _FIELDS = [field.name for field in dataclasses.fields(ComparisonRow)]
 
@@ -159,12 +163,12 @@ def _half_interval(gaps: Sequence[float]) -> float:
     return float(student.ppf(0.975, len(gaps) - 1)) * statistics.stdev(gaps) / len(gaps) ** 0.5
 
 
-def write_rows(path: str | os.PathLike[str], groups: dict[tuple[str, str], list[ComparisonRow]]) -> None:
+def write_rows(path: str | os.PathLike[str], groups: Groups) -> None:
     """Write rows as CSV, each behind the data set and the kind of cut it is of.
 
     Args:
         path: the file.
-        groups: rows by (data set, kind of cut), such as ``("digits", "channels")``.
+        groups: the rows.
     """
     with Path(path).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -174,14 +178,14 @@ def write_rows(path: str | os.PathLike[str], groups: dict[tuple[str, str], list[
                 writer.writerow([*group, *dataclasses.astuple(row)])
 
 
-def read_rows(path: str | os.PathLike[str]) -> dict[tuple[str, str], list[ComparisonRow]]:
+def read_rows(path: str | os.PathLike[str]) -> Groups:
     """Return what ``write_rows`` wrote: rows by (data set, kind of cut).
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is not of that form; the sentence names the line.
     """
-    groups: dict[tuple[str, str], list[ComparisonRow]] = {}
+    groups: Groups = {}
     with Path(path).open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
         head = next(reader, [])
