@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 LESSONS = sorted((PROJECT / "notebooks").glob("[0-9]*.ipynb"))
+RESULTS = PROJECT / "notebooks" / "results"  # tables that a lesson shows, written by benchmarks
 SOLUTIONS = PROJECT / "notebooks" / "solutions"
 FEWEST_EXERCISES = 2
 
@@ -93,6 +95,7 @@ def recorded(lesson, status):
 def run(notebook, path):
     """Run a notebook with nbval (lax: a cell must not raise) in a kernel of this environment."""
     nbformat.write(notebook, path)
+    shutil.copytree(RESULTS, path.parent / RESULTS.name, dirs_exist_ok=True)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LWLAB_")}
     options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
     started = time.monotonic()

@@ -24,6 +24,7 @@ from lwlab.prune.comparing import (
 )
 from lwlab.prune.comparison_table import (
     CriterionSummary,
+    MeanAndSpread,
     SummaryTable,
     read_rows,
     summarize,
@@ -78,6 +79,7 @@ __all__ = [
     "L1Penalty",
     "L2Penalty",
     "Mask",
+    "MeanAndSpread",
     "RandomImportance",
     "Refusal",
     "Sensitivity",

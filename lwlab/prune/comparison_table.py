@@ -19,7 +19,14 @@ from lwlab.measure.tables import html_table, text_table
 from lwlab.prune.comparing import ComparisonRow
 from lwlab.units import format_percent, format_points
 
-__all__ = ["CriterionSummary", "SummaryTable", "read_rows", "summarize", "write_rows"]
+__all__ = [
+    "CriterionSummary",
+    "MeanAndSpread",
+    "SummaryTable",
+    "read_rows",
+    "summarize",
+    "write_rows",
+]
 
 Groups: TypeAlias = dict[tuple[str, str], list[ComparisonRow]]
 """Rows by (data set, kind of cut), such as ``("digits", "channels")``."""
@@ -57,6 +64,20 @@ class CriterionSummary:
 
 
 @dataclass(frozen=True)
+class MeanAndSpread:
+    """A mean over seeds, ready to be drawn.
+
+    Attributes:
+        value: the mean.
+        low, high: one standard deviation below and above, within [0, 1].
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class SummaryTable:
     """All summaries; ``print`` it, or show it in a cell.
 
@@ -67,6 +88,15 @@ class SummaryTable:
 
     reference: str
     summaries: tuple[CriterionSummary, ...]
+
+    def curves(self) -> dict[str, list[tuple[float, MeanAndSpread]]]:
+        """Return (sparsity, fine-tuned accuracy) by criterion, for ``accuracy_against_sparsity``."""
+        curves: dict[str, list[tuple[float, MeanAndSpread]]] = {}
+        for s in self.summaries:
+            low, high = max(0.0, s.recovered - s.spread), min(1.0, s.recovered + s.spread)
+            point = MeanAndSpread(s.recovered, low, high)
+            curves.setdefault(s.criterion, []).append((s.sparsity, point))
+        return curves
 
     def __str__(self) -> str:
         return text_table(self._rows())

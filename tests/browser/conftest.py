@@ -13,6 +13,7 @@ def server(project, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lessons")
     for lesson in (project / "notebooks").glob("*.ipynb"):
         shutil.copy(lesson, folder)
+    shutil.copytree(project / "notebooks" / "results", folder / "results")
     with jupyter_server(folder) as running:
         yield running
 
