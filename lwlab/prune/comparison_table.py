@@ -90,7 +90,7 @@ class SummaryTable:
     summaries: tuple[CriterionSummary, ...]
 
     def curves(self) -> dict[str, list[tuple[float, MeanAndSpread]]]:
-        """Return (sparsity, fine-tuned accuracy) by criterion, for ``accuracy_against_sparsity``."""
+        """Return (sparsity, fine-tuned accuracy) by criterion, as plots take it."""
         curves: dict[str, list[tuple[float, MeanAndSpread]]] = {}
         for s in self.summaries:
             low, high = max(0.0, s.recovered - s.spread), min(1.0, s.recovered + s.spread)
