@@ -28,8 +28,8 @@ def plain_copy(model: nn.Module) -> nn.Module:
 
     Raises:
         TypeError: ``model`` is no ``nn.Module``.
-        ValueError: it is lazy, compiled, TorchScript, on the meta device, holds NaN or infinite numbers, or
-            cannot be copied or baked.
+        ValueError: it is lazy, compiled, TorchScript or on the meta device, holds NaN or infinite
+            numbers, or cannot be copied or baked.
     """
     check_module("model", model)
     if hasattr(model, "_orig_mod"):

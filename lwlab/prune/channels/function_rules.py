@@ -42,6 +42,8 @@ _WITHIN_A_MAP = frozenset(
     for kind in ("max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool", "adaptive_max_pool")
     for count in (1, 2, 3)
 ) | {"interpolate", "upsample", "pad"}
+# x.new_zeros(3) takes nothing of x but its dtype and device.
+_MADE_NEW = frozenset("new_zeros new_ones new_full new_empty new_tensor".split())
 # Where the argument "dim" stands, and what it is if it is left out.
 _OVER_AN_AXIS: dict[str, tuple[int, Any]] = {
     **dict.fromkeys(
@@ -65,7 +67,7 @@ def apply_function_rule(flow: Flow, call: Call) -> Outcome:
         (MOVING, move),
         (frozenset({"glu"}), _gated),
     )
-    if all(flow.channels(tensor) is None for tensor in call.inputs):
+    if name in _MADE_NEW or all(flow.channels(tensor) is None for tensor in call.inputs):
         return None
     rule = next((rule for names, rule in rules if name in names), _unknown)
     return rule(flow, call)
@@ -86,7 +88,7 @@ def kind_of(call: Call) -> str:
 
 def _plain(name: str) -> str:
     """``relu_`` works in place and ``__rsub__`` is ``1 - x``: the same to positions."""
-    return name.strip("_")
+    return name.strip("_").removesuffix("_with_indices")
 
 
 def _unknown(flow: Flow, call: Call) -> None:
@@ -111,12 +113,17 @@ def _at_each_value(flow: Flow, call: Call) -> Channels | None:
         return None
     [axis] = axes
     wide = [tensor for tensor in call.inputs if _has_width(tensor.shape, axis, output)]
-    first = next(c.positions for c in map(flow.channels, wide) if c is not None)
+    first = next(
+        channels.positions
+        for tensor in wide
+        if (channels := flow.channels(tensor)) is not None and channels.axis - tensor.ndim == axis
+    )
     for tensor in wide:
         channels = flow.channels(tensor)
+        here = channels is not None and channels.axis - tensor.ndim == axis
         title = flow.titles.get(id(tensor), "a tensor")
         reason = f"it is joined with {title}, which cannot be cut"
-        flow.join(first, None if channels is None else channels.positions, reason)
+        flow.join(first, channels.positions if here else None, reason)
     return Channels(output.ndim + axis, first)
 
 

@@ -95,12 +95,13 @@ def _assemble(
     removed: list[np.ndarray],
     refusals: tuple[Refusal, ...],
 ) -> ChannelPlan:
+    roots = flow.positions.roots()
     groups = tuple(
-        _group(flow, coupling, mine, gone)
+        _group(flow, roots, coupling, mine, gone)
         for coupling, mine, gone in zip(chosen, scores, removed, strict=True)
     )
     gone = [c.roots[indices] for c, indices in zip(chosen, removed, strict=True)]
-    cuts = _cuts(flow, np.concatenate(gone))
+    cuts = _cuts(flow, ~np.isin(roots, np.concatenate(gone)))
     modules = _modules(flow)
     before = num_parameters(flow.model)
     after = before - sum(count_removed(modules[cut.layer], cut) for cut in cuts)
@@ -110,9 +111,9 @@ def _assemble(
     return ChannelPlan(groups, refusals, cuts, before, after, nodes, edges)
 
 
-def _group(flow: Flow, coupling: Coupling, scores: np.ndarray, removed: np.ndarray) -> ChannelGroup:
-    roots = flow.positions.roots()
-
+def _group(
+    flow: Flow, roots: np.ndarray, coupling: Coupling, scores: np.ndarray, removed: np.ndarray
+) -> ChannelGroup:
     def touches(positions: np.ndarray | None) -> bool:
         return positions is not None and bool(np.isin(roots[positions], coupling.roots).any())
 
@@ -128,8 +129,8 @@ def _group(flow: Flow, coupling: Coupling, scores: np.ndarray, removed: np.ndarr
     )
 
 
-def _cuts(flow: Flow, gone: np.ndarray) -> tuple[LayerCut, ...]:
-    stays = ~np.isin(flow.positions.roots(), gone)
+def _cuts(flow: Flow, stays: np.ndarray) -> tuple[LayerCut, ...]:
+    """Return what stays of each layer, from what stays of all positions."""
 
     def kept(positions: np.ndarray | None) -> Tensor | None:
         if positions is None or stays[positions].all():

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lwlab.checks import check_module
+from lwlab.checks import check_module, one_line
 from lwlab.prune.channels.checking import plain_copy
 from lwlab.prune.channels.cutting import check_fits, cut_layer_, zero_layer_
 from lwlab.prune.channels.plan import ChannelPlan
@@ -124,8 +124,8 @@ def _prove(model: nn.Module, smaller: nn.Module, plan: ChannelPlan, example_inpu
         found = list(tensors_in(run(copy.deepcopy(smaller), example_inputs)))
     except ValueError as error:
         raise ValueError(
-            f"model must run once channels are removed, got {error.__cause__}. Leave layers out: "
-            f"name the others in layers=[...]."
+            f"model must run once channels are removed, got {one_line(error.__cause__)}. Leave "
+            f"layers out: name the others in layers=[...]."
         ) from error
     if not all(map(_is_close, expected, again)):
         return  # forward draws random numbers: there is nothing to compare

@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -75,7 +76,9 @@ class Call:
 
     def argument(self, index: int, name: str, default: Any = None) -> Any:
         """Return an argument that may have been given by position or by name."""
-        return self.args[index] if index < len(self.args) else self.kwargs.get(name, default)
+        if index < len(self.args):
+            return self.args[index]
+        return self.kwargs.get(name, self.kwargs.get("axis", default) if name == "dim" else default)
 
     @property
     def inputs(self) -> list[Tensor]:
@@ -113,18 +116,23 @@ def trace(model: nn.Module, example_inputs: Any, is_layer: Callable[[nn.Module],
     for path, module in model.named_modules():
         if is_layer(module):
             recorder.watch(path or "model", module)
-    with recorder:
-        outputs = run(model, example_inputs)
+    outputs = run(model, example_inputs, watching=recorder)
     return Trace(model, tuple(recorder.calls), tuple(tensors_in(outputs)))
 
 
-def run(model: nn.Module, example_inputs: Any, seed: int = 0) -> Any:
+def run(
+    model: nn.Module,
+    example_inputs: Any,
+    seed: int = 0,
+    watching: AbstractContextManager[Any] | None = None,
+) -> Any:
     """Return the outputs of ``model`` in evaluation mode; a failure becomes one sentence.
 
     Args:
         model: a copy: its training flags change.
         example_inputs: as for ``trace``.
         seed: of random numbers that the model draws.
+        watching: a context to run the model in.
 
     Raises:
         TypeError: there is no tensor in ``example_inputs``.
@@ -138,9 +146,9 @@ def run(model: nn.Module, example_inputs: Any, seed: int = 0) -> Any:
         )
     for module in model.modules():
         module.training = False
-    args, kwargs = _arguments(example_inputs)
     try:
-        with torch.no_grad(), seeded(seed):
+        args, kwargs = _arguments(example_inputs)
+        with torch.no_grad(), seeded(seed), watching or nullcontext():
             return model(*args, **kwargs)
     except Exception as error:
         raise ValueError(
