@@ -1,11 +1,13 @@
 """How much each channel of a group matters: one score for all layers that would lose it.
 
-    score[c] = mean over the group's layers of  s_layer[c] / mean(s_layer)
+    score[c] = mean over the group's votes of  s_vote[c] / mean(s_vote)
 
-``s_layer`` is what the criterion says of the layer's filters, the norm of each for example. Scores
-are divided by their layer's mean, so that a layer with large weights does not outvote the others,
-and that groups can be ranked against each other. The layers that vote are those whose filters go:
-the producers, and depthwise convolutions between them.
+A vote is what the criterion says of the numbers that one layer would lose with channel c: its norm,
+for example. Votes are divided by their mean, so that a layer with large weights does not outvote
+the others, and that groups can be ranked against each other. A criterion that is a function of
+weights hears everybody: the filters that make the channel, the scale that a normalization gives it
+(behind a BatchNorm the length of a filter says nothing), and the columns that read it. Ready scores
+and random ones come from those whose filters go alone: producers and depthwise convolutions.
 
 Source: Fang et al. 2023, "DepGraph: towards any structural pruning", arXiv:2301.12900 (scores over
 a whole group); Li et al. 2017, "Pruning filters for efficient ConvNets", arXiv:1608.08710 (norms).
@@ -13,15 +15,17 @@ a whole group); Li et al. 2017, "Pruning filters for efficient ConvNets", arXiv:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
 
 from lwlab.checks import check_finite
 from lwlab.prune.channels.coupling import Coupling
-from lwlab.prune.channels.flow import Flow
+from lwlab.prune.channels.flow import Flow, Ports
 from lwlab.prune.channels.layer_rules import is_depthwise
 from lwlab.prune.importance import Importance, RandomImportance
 
@@ -56,15 +60,14 @@ def _scores(
 ) -> np.ndarray:
     votes = []
     for name, ports in flow.ports.items():
-        depthwise = ports.outputs is not None and is_depthwise(modules[name])
-        if name not in coupling.producers and not depthwise:
-            continue
-        mine = np.isin(roots[ports.outputs], coupling.roots)
-        scores = _layer_scores(name, modules[name], importance) if mine.any() else None
-        if scores is not None:
-            # Several outputs of a layer can be one channel: their mean.
-            index = np.searchsorted(coupling.roots, roots[ports.outputs][mine])
-            votes.append(_mean_by(index, scores[mine], len(coupling.roots)))
+        makes = name in coupling.producers or is_depthwise(modules[name])
+        for positions, filters in _voters(modules[name], ports, makes, importance):
+            mine = np.isin(roots[positions], coupling.roots)
+            scores = _layer_scores(name, filters, importance) if mine.any() else None
+            if scores is not None:
+                # Several places of a layer can be one channel: their mean.
+                index = np.searchsorted(coupling.roots, roots[positions][mine])
+                votes.append(_mean_by(index, scores[mine], len(coupling.roots)))
     # A layer may have some of the channels only (a concatenation): the mean of those who have.
     if not votes or np.isnan(votes).all(axis=0).any():
         raise ValueError(
@@ -74,6 +77,22 @@ def _scores(
     return np.nanmean(votes, axis=0)
 
 
+def _voters(
+    module: nn.Module, ports: Ports, makes: bool, importance: Importance
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Yield the positions that a layer has a say on, and what it would lose with each."""
+    if makes and ports.outputs is not None:
+        yield ports.outputs, filters_first(module)
+    if isinstance(importance, (RandomImportance, Mapping)):
+        return
+    normalizes = isinstance(module, (_NormBase, nn.GroupNorm)) and module.weight is not None
+    if normalizes and ports.outputs is not None:
+        yield ports.outputs, module.weight.detach()[:, None]
+    reads = isinstance(module, (_ConvNd, nn.Linear)) and not ports.follows
+    if reads and ports.inputs is not None:
+        yield ports.inputs, readers_first(module)
+
+
 def _mean_by(index: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
     """Return the mean of the values of each index; NaN where there is none."""
     counts = np.bincount(index, minlength=count)
@@ -81,9 +100,8 @@ def _mean_by(index: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def _layer_scores(name: str, module: nn.Module, importance: Importance) -> np.ndarray | None:
+def _layer_scores(name: str, weight: Tensor, importance: Importance) -> np.ndarray | None:
     """Return the scores of a layer's filters over their mean; None where a dict has none."""
-    weight = filters_first(module)
     if isinstance(importance, RandomImportance):
         scores: Any = importance.of_layer(name, weight.new_empty(len(weight)))
     elif isinstance(importance, Mapping):
@@ -115,3 +133,12 @@ def filters_first(module: nn.Module) -> Tensor:
         blocks = weight.unflatten(0, (module.groups, -1)).transpose(1, 2)
         return blocks.flatten(0, 1)
     return weight
+
+
+def readers_first(module: nn.Module) -> Tensor:
+    """Return a weight as ``(in, out / groups, *kernel)``: what each input is multiplied with."""
+    weight = module.weight.detach()
+    if getattr(module, "transposed", False):
+        return weight
+    blocks = weight.unflatten(0, (getattr(module, "groups", 1), -1)).transpose(1, 2)
+    return blocks.flatten(0, 1)

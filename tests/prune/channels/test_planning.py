@@ -101,7 +101,8 @@ def test_global_removes_the_lowest_of_all_groups_together(written):
     )
     with torch.no_grad():
         model.one.weight[:, 0] = torch.tensor([1.0, 1, 1, 5])  # over the mean: 1/2 1/2 1/2 5/2
-        model.two.weight.copy_(torch.eye(4))  # 1 1 1 1
+        model.two.weight.copy_(torch.eye(4))  # read alike, and filters of one length
+        model.three.weight.fill_(1.0)  # read alike
     found = plan(model, 0.5, torch.ones(2, 1), scope="global")
     assert [group.kept.tolist() for group in found.groups] == [[3], [1, 2, 3]]
 

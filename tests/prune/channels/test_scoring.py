@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lwlab.prune.channels import plan_channels
-from lwlab.prune.channels.scoring import filters_first
+from lwlab.prune.channels.scoring import filters_first, readers_first
 from lwlab.prune.importance import RandomImportance, magnitude
 from lwlab.prune.structured import filter_norm
 
@@ -30,15 +30,45 @@ def plan(model, importance=filter_norm, **kwargs):
     )
 
 
-def test_the_score_of_a_group_is_the_mean_of_scores_over_their_layers_mean(written):
+def test_the_score_of_a_group_is_the_mean_of_its_votes_over_their_mean(written):
     model = residual(written)
     with torch.no_grad():
         model.one.weight[:, 0, 0, 0] = torch.tensor([1.0, -2, 3])  # mean 2
         model.two.weight[:, 0, 0, 0] = torch.tensor([40.0, 10, -10])  # mean 20
+        model.out.weight.zero_()
+        model.out.weight[0] = torch.tensor([1.0, 1, 4]).repeat_interleave(16)  # mean 2
     [group] = plan(model).groups
-    assert group.importance.tolist() == pytest.approx([1.25, 0.75, 1.0])
+    assert group.importance.tolist() == pytest.approx([3 / 3, 2 / 3, 4 / 3])
     assert group.importance.dtype == torch.float64
     assert group.kept.tolist() == [0, 2]
+
+
+def test_behind_a_batchnorm_its_scale_has_a_vote(written):
+    model = written(
+        lambda m, x: m.out(F.relu(m.bn(m.one(x))).flatten(1)),
+        one=nn.Conv2d(1, 2, 1),
+        bn=nn.BatchNorm2d(2),
+        out=nn.Linear(32, 2),
+    )
+    with torch.no_grad():
+        model.one.weight[:, 0, 0, 0] = torch.tensor([1.0, -1])
+        model.bn.weight[:] = torch.tensor([-3.0, 1])
+        model.out.weight.fill_(1.0)
+    [group] = plan(model).groups
+    assert group.importance.tolist() == pytest.approx([(1 + 1.5 + 1) / 3, (1 + 0.5 + 1) / 3])
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_readers_of_a_convolution_are_what_each_input_is_multiplied_with(groups):
+    reader = nn.Conv2d(4, 6, 1, groups=groups)
+    x = torch.zeros(1, 4, 1, 1)
+    x[0, 3] = 1.0
+    found = (reader(x)[0] - reader.bias[:, None, None])[6 - 6 // groups :]
+    assert torch.allclose(readers_first(reader)[3], found)
+    turned = nn.ConvTranspose2d(4, 6, 1)
+    assert torch.equal(readers_first(turned), turned.weight)
+    linear = nn.Linear(2, 3)
+    assert torch.equal(readers_first(linear), linear.weight.T)
 
 
 def test_a_dict_may_leave_out_layers_of_a_group_but_not_all(written):
@@ -76,6 +106,7 @@ def test_an_all_zero_layer_has_no_vote_to_divide_by(written):
     model = residual(written)
     nn.init.zeros_(model.one.weight)
     nn.init.zeros_(model.two.weight)
+    nn.init.zeros_(model.out.weight)
     [group] = plan(model).groups
     assert group.importance.tolist() == [0, 0, 0]
 
