@@ -4,6 +4,7 @@ from lwlab.labs.base import Lab
 from lwlab.labs.channel import ChannelLab, ChannelParams, ChannelResult
 from lwlab.labs.click import Click
 from lwlab.labs.contract import Gate, Part
+from lwlab.labs.criteria import CriteriaLab, CriteriaParams, CriteriaResult
 from lwlab.labs.live_plot import LivePlot, Screen
 from lwlab.labs.penalty import PenaltyLab, PenaltyParams, PenaltyResult, PenaltyRun
 from lwlab.labs.prune import PruneLab, PruneParams, PruneResult
@@ -15,6 +16,9 @@ __all__ = [
     "ChannelParams",
     "ChannelResult",
     "Click",
+    "CriteriaLab",
+    "CriteriaParams",
+    "CriteriaResult",
     "Gate",
     "Lab",
     "LivePlot",

@@ -2,6 +2,7 @@
 
 from lwlab.plots.bars import layer_bars, size_bars
 from lwlab.plots.classes import per_class_bars
+from lwlab.plots.criteria import criteria_curves, criteria_strip
 from lwlab.plots.curves import training_curves
 from lwlab.plots.groups import channel_groups
 from lwlab.plots.heatmap import sensitivity_heatmap
@@ -17,6 +18,8 @@ __all__ = [
     "accuracy_against_sparsity",
     "bin_weights",
     "channel_groups",
+    "criteria_curves",
+    "criteria_strip",
     "describe",
     "layer_bars",
     "per_class_bars",

@@ -9,6 +9,8 @@ from lwlab.prune.allocation import allocate
 from lwlab.prune.channels import (
     ChannelGroup,
     ChannelPlan,
+    Edge,
+    Node,
     Refusal,
     plan_channels,
     remove_channels,
@@ -38,6 +40,7 @@ from lwlab.prune.entropy import (
     spread_over_weight,
     weight_entropy,
 )
+from lwlab.prune.further import ModelImportance, prune_further_
 from lwlab.prune.gradient import snip_importance, taylor_importance
 from lwlab.prune.importance import (
     Importance,
@@ -45,6 +48,14 @@ from lwlab.prune.importance import (
     layer_importances,
     magnitude,
     random_importance,
+)
+from lwlab.prune.iterative import PruningRecord, SparsitySchedule, prune_iteratively
+from lwlab.prune.lottery import (
+    TicketRecord,
+    find_ticket,
+    reinitialized,
+    remaining_after,
+    reset_layers_,
 )
 from lwlab.prune.masking import apply_masks_, bake_, choose_masks, current_masks, mask_model_
 from lwlab.prune.masks import (
@@ -55,8 +66,17 @@ from lwlab.prune.masks import (
     threshold_mask,
     topk_mask,
 )
+from lwlab.prune.movement import (
+    LearnedMask,
+    current_scores,
+    fix_masks_,
+    learn_masks_,
+    movement_gradient,
+    set_sparsity_,
+)
 from lwlab.prune.parametrization import Mask
 from lwlab.prune.penalties import BatchNormScalePenalty, GroupLassoPenalty, L1Penalty, L2Penalty
+from lwlab.prune.rewinding import copied_state, rewind_
 from lwlab.prune.schedule import cubic, linear, one_shot
 from lwlab.prune.sensitivity import SPARSITIES, scan_sensitivity
 from lwlab.prune.sensitivity_table import Sensitivity
@@ -74,16 +94,23 @@ __all__ = [
     "ComparisonRow",
     "Criterion",
     "CriterionSummary",
+    "Edge",
     "GroupLassoPenalty",
     "Importance",
     "L1Penalty",
     "L2Penalty",
+    "LearnedMask",
     "Mask",
     "MeanAndSpread",
+    "ModelImportance",
+    "Node",
+    "PruningRecord",
     "RandomImportance",
     "Refusal",
     "Sensitivity",
+    "SparsitySchedule",
     "SummaryTable",
+    "TicketRecord",
     "activation_entropy",
     "allocate",
     "apply_masks_",
@@ -92,25 +119,38 @@ __all__ = [
     "channel_masks",
     "choose_masks",
     "compare_criteria",
+    "copied_state",
     "cubic",
     "current_masks",
+    "current_scores",
     "deviation_mask",
     "filter_norm",
+    "find_ticket",
+    "fix_masks_",
     "global_masks",
     "histogram_entropy",
     "layer_importances",
+    "learn_masks_",
     "linear",
     "magnitude",
     "mask_model_",
+    "movement_gradient",
     "n_of_m_mask",
     "obd_saliency",
     "one_shot",
     "plan_channels",
+    "prune_further_",
+    "prune_iteratively",
     "quantile_threshold",
     "random_importance",
     "read_rows",
+    "reinitialized",
+    "remaining_after",
     "remove_channels",
+    "reset_layers_",
+    "rewind_",
     "scan_sensitivity",
+    "set_sparsity_",
     "snip_importance",
     "soft_threshold",
     "spread_channels",

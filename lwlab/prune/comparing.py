@@ -9,13 +9,13 @@ for each seed, and ``summarize`` looks at the differences pair by pair. Next: ``
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from lwlab.checks import check_count, check_fraction
+from lwlab.checks import check_choice, check_count, check_fraction, check_module
 from lwlab.data import Dataset, Split
 from lwlab.measure import accuracy
 from lwlab.models.layers import compressible_layers, layer_names
@@ -134,53 +134,80 @@ def compare_criteria(
     criteria: Mapping[str, Criterion] = CHANNEL_CRITERIA,
     *,
     sparsities: Sequence[float],
+    layers: Iterable[str] | None = None,
     recover_epochs: int = 0,
     split: Split | None = None,
 ) -> Iterator[ComparisonRow]:
     """Cut each model by each criterion at each sparsity, recover it, and yield what was measured.
 
-    Every criterion cuts the same share of *each layer but the last*, whose outputs are the classes:
-    all of them are needed. A criterion with a score for each channel cuts whole channels, one with
-    a score for each weight single weights. Fine-tuning is ``fit`` with the seed of the network, the
-    masks staying on; it sees the train split alone.
+    Every criterion cuts exactly as many channels, or weights, of each layer: ``round(sparsity *
+    n)``, which in a narrow layer can be all n. A criterion with a score for each channel cuts whole
+    channels, one with a score for each weight single weights. Fine-tuning is ``fit`` with the seed
+    of the network, the masks staying on; it sees the train split alone.
 
     Args:
         models: trained networks of one kind, numbered as seeds 0, 1, ...; left as they are.
         dataset: its train split gives scores and recovery.
         criteria: by name, such as ``CHANNEL_CRITERIA`` or ``WEIGHT_CRITERIA``.
         sparsities: fractions in [0, 1).
+        layers: names of layers to cut; None takes all but the last, whose outputs are the classes:
+            all of them are needed.
         recover_epochs: epochs of fine-tuning after the cut; 0 for none.
         split: what the accuracies are of; None takes the validation split.
 
     Raises:
-        TypeError, ValueError: an argument is out of range, a model has a single layer, or as from
-            the criteria.
+        TypeError, ValueError: an argument is out of range or empty, a model has a single layer, a
+            layer does not exist or has no score, or as from the criteria.
     """
-    fractions = [check_fraction("sparsities", value) for value in sparsities]
+    networks = _listed("models", models, nn.Module, "trained network")
+    fractions = _listed("sparsities", sparsities, float, "fraction")
+    fractions = [check_fraction("sparsities", value) for value in fractions]
     epochs = check_count("recover_epochs", recover_epochs, minimum=0)
-    for model in models:
-        if len(layer_names(model)) < 2:
-            raise ValueError(
-                f"models must have at least two layers to cut all but the last, got "
-                f"{type(model).__name__} with {len(layer_names(model))}."
-            )
+    wanted = layers if layers is None else _listed("layers", layers, str, "name")
+    cut = [(model, _layers_to_cut(model, wanted)) for model in networks]
     scored_on = dataset.validation if split is None else split
-    return _rows(models, dataset, criteria, fractions, epochs, scored_on)
+    return _rows(cut, dataset, criteria, fractions, epochs, scored_on)
+
+
+def _listed(name: str, values: Iterable, kind: type, noun: str) -> list:
+    """Return ``values`` as a list; a single one is told apart, even where it can be iterated."""
+    if isinstance(values, kind):
+        raise TypeError(f"{name} must be a list, got a single {noun}. Put it into [ ].")
+    found = list(values)
+    if not found:
+        raise ValueError(f"{name} must hold at least one {noun}, got none.")
+    return found
+
+
+def _layers_to_cut(model: nn.Module, layers: Sequence[str] | None) -> list[str]:
+    names = layer_names(check_module("models", model))
+    if layers is not None:
+        return [check_choice("layers", layer, names) for layer in layers]
+    if len(names) < 2:
+        raise ValueError(
+            f"models must have at least two layers to cut all but the last, got "
+            f"{type(model).__name__} with {len(names)}."
+        )
+    return list(names[:-1])
 
 
 def _rows(
-    models: Sequence[nn.Module],
+    models: Sequence[tuple[nn.Module, list[str]]],
     dataset: Dataset,
     criteria: Mapping[str, Criterion],
     sparsities: Sequence[float],
     epochs: int,
     split: Split,
 ) -> Iterator[ComparisonRow]:
-    for seed, model in enumerate(models):
-        wanted = layer_names(model)[:-1]
+    for seed, (model, layers) in enumerate(models):
         for name, criterion in criteria.items():
             found = criterion(model, dataset, seed)
-            scores = {layer: found[layer] for layer in wanted}
+            for layer in layers:
+                if layer not in found:
+                    raise ValueError(
+                        f"criteria must score each layer, got none of {layer!r} from {name!r}."
+                    )
+            scores = {layer: found[layer] for layer in layers}
             for sparsity in sparsities:
                 pruned = _cut(model, scores, sparsity)
                 as_cut = recovered = accuracy(pruned, split).value

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from scipy.stats import t as student
-
 from lwlab.checks import did_you_mean
 from lwlab.measure.tables import html_table, text_table
 from lwlab.prune.comparing import ComparisonRow
@@ -188,6 +186,9 @@ def _summary(
 
 def _half_interval(gaps: Sequence[float]) -> float:
     """Return half the 95 % interval of the mean of paired differences."""
+    # scikit-learn brings it; imported here, so that lwlab.prune itself stays quick to import.
+    from scipy.stats import t as student  # noqa: PLC0415
+
     if len(gaps) < 2:
         return math.nan
     return float(student.ppf(0.975, len(gaps) - 1)) * statistics.stdev(gaps) / len(gaps) ** 0.5

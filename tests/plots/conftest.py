@@ -49,6 +49,7 @@ def every_figure(record, score):
     loss, accuracy = plots.training_curves(records, ghost=records[:1])
     parts = {"producers": ["conv1"], "followers": [], "consumers": ["fc1"]}
     group = SimpleNamespace(name="conv1", channels=4, kept=[0, 1], **parts)
+    row = SimpleNamespace(criterion="norm", seed=0, as_cut=0.3, recovered=0.8)
     return {
         "histogram": plots.weight_histogram(weights, threshold=0.3),
         "tradeoff": plots.accuracy_against_size([now], baseline=before, current=now),
@@ -60,6 +61,7 @@ def every_figure(record, score):
         "layers": plots.layer_bars(["conv1", "fc1"], [0.1, 0.9], [288, 1280]),
         "heatmap": sensitivity_heatmap(["fc1"], [0.5, 0.9], [[score(0.9), None]]),
         "sparsity": plots.accuracy_against_sparsity({"L1": [(0.5, score(0.9))]}),
+        "criteria": plots.criteria_strip([row], criteria=["norm"], baseline=0.9),
         "groups": plots.channel_groups(["conv1", "fc1"], [group]),
         "sizes": plots.size_bars({"values": 300, "header": 40}, baseline_bytes=900),
     }
