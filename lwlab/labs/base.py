@@ -23,7 +23,7 @@ import ipywidgets as widgets
 from lwlab.checks import did_you_mean, quoted_list
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.controls import check_reachable, css_class
-from lwlab.labs.live_plot import LivePlot, Screen, with_png
+from lwlab.labs.live_plot import LivePlot, Screen, error_text, with_png
 from lwlab.labs.machine import leave_a_core_to_the_browser
 from lwlab.labs.standing import Standing
 from lwlab.labs.worker import Worker
@@ -35,7 +35,6 @@ Result = TypeVar("Result")
 
 # Shorter work is shown when it is done: a mark that comes and goes in a blink only flickers.
 _SHOW_WORKING_AFTER_SECONDS = 0.06
-_HISTORY_LENGTH = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +52,13 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         rows: what is shown above the plot, in order; the controls stand somewhere in it.
         buttons: what else is locked until the prediction is made.
         after: keep the lab locked until this prediction is made or skipped.
+
+    Attributes:
+        history_length: how many results ``history`` keeps; a class whose results are large lowers
+            it.
     """
+
+    history_length = 200
 
     def __init__(
         self,
@@ -114,7 +119,7 @@ class Lab(widgets.VBox, Generic[Params, Result]):
 
     @property
     def history(self) -> tuple[tuple[Params, Result], ...]:
-        """The newest whole results with their parameters, oldest first; at most 200."""
+        """The newest whole results with their parameters, oldest first; see ``history_length``."""
         with self._state:
             return tuple(self._history)
 
@@ -216,7 +221,7 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         """Add a try; a button's addition to the newest one takes its place."""
         if self._history and self._history[-1][0] == params:
             self._history.pop()
-        self._history = [*self._history[1 - _HISTORY_LENGTH :], (params, result)]
+        self._history = [*self._history, (params, result)][-self.history_length :]
 
     def _mark_working(self) -> None:
         with self._state:
@@ -225,12 +230,10 @@ class Lab(widgets.VBox, Generic[Params, Result]):
                 self._standing.mark("working", text)
 
     def _fail(self, error: Exception) -> None:
-        known = isinstance(error, ValueError | TypeError) and str(error)
-        text = str(error) if known else f"{type(error).__name__}: {error}"
         with self._state:
             self._error = error
             self._pending = False
-            self._standing.mark("error", text)
+            self._standing.mark("error", error_text(error))
         self._shown_once.set()
 
     def _lock_behind(self, gate: Gate | None, lockable: Sequence[widgets.Widget]) -> None:

@@ -7,6 +7,7 @@ from lwlab.plots.curves import training_curves
 from lwlab.plots.groups import channel_groups
 from lwlab.plots.heatmap import sensitivity_heatmap
 from lwlab.plots.histogram import WeightBins, bin_weights, weight_histogram
+from lwlab.plots.recovery import recovery_curve
 from lwlab.plots.sparsity import accuracy_against_sparsity
 from lwlab.plots.template import describe
 from lwlab.plots.tradeoff import TradeoffPoint, accuracy_against_size
@@ -23,6 +24,7 @@ __all__ = [
     "describe",
     "layer_bars",
     "per_class_bars",
+    "recovery_curve",
     "sensitivity_heatmap",
     "size_bars",
     "training_curves",

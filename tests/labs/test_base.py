@@ -196,3 +196,17 @@ def test_an_answered_prediction_locks_nothing():
     lab = ToyLab(after=guess)
     assert lab.live.status["kind"] != "locked"
     assert not any(control.disabled for control in lab.controls.values())
+
+
+class ForgetfulLab(ToyLab):
+    history_length = 2
+
+
+def test_the_history_keeps_the_newest_whole_results_as_many_as_the_class_says():
+    lab = ForgetfulLab()
+    for number in (2, 3, 4):
+        assert lab.wait(LONG)
+        lab.set(number=number)
+    assert lab.wait(LONG)
+    assert [(params.number, result) for params, result in lab.history] == [(3, 9), (4, 16)]
+    assert ToyLab.history_length == 200

@@ -1,6 +1,6 @@
 import re
 
-from lwlab.labs.html_bars import file_bars, layer_rows, panel
+from lwlab.labs.html_bars import bar, class_rows, file_bars, layer_rows, panel
 
 
 def widths(html):
@@ -29,3 +29,16 @@ def test_names_of_strangers_do_not_become_html():
     assert "<script>" not in html
     assert "<b>" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+
+
+def test_a_class_row_has_its_share_now_and_a_line_where_it_was():
+    lost, absent = class_rows(["cat", "dog"], [0.75, None], [0.5, None])
+    assert (lost[0], lost[2]) == ("cat", "50.0 %, -25.0 points")
+    assert widths(lost[1]) == [50.0]
+    assert "left:calc(75.00% - 2px)" in lost[1]
+    assert (absent[0], widths(absent[1]), absent[2]) == ("dog", [], "no examples")
+
+
+def test_a_bar_has_a_line_only_where_one_is_wanted_and_never_outside():
+    assert "calc" not in bar([("lwlab-part-0", 0.5)])
+    assert "left:calc(100.00% - 2px)" in bar([], mark=1.3)

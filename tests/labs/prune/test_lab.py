@@ -9,16 +9,10 @@ from torch import nn
 
 from lwlab import data, measure, packing, prune
 from lwlab.labs import PruneLab
+from lwlab.labs.prune.criteria import CRITERIA
 from lwlab.models import SimpleCNN
 
 LONG = 30
-
-
-@pytest.fixture
-def lab(trained, digits):
-    lab = PruneLab(trained, digits)
-    assert lab.wait(LONG)
-    return lab
 
 
 def settle(lab, **changes):
@@ -95,6 +89,9 @@ def test_sparsity_is_exact_and_the_file_shrinks_with_it(lab):
         ({"threshold": 0.2}, "by", "threshold"),
         ({"by": "threshold"}, "threshold", 0.15),
         ({"by": "deviations"}, "deviations", 1.2),
+        ({"by": "n_of_m"}, "pattern", "1:4"),
+        ({"sparsity": 0.85}, "criterion", "taylor"),
+        ({}, "layer_sparsities", {"conv1": 0.0, "conv2": 0.6, "fc1": 0.9, "fc2": 0.0}),
     ],
 )
 def test_each_control_changes_the_result_the_figures_and_the_code(
@@ -106,7 +103,7 @@ def test_each_control_changes_the_result_the_figures_and_the_code(
     lab.controls[control].value = value  # as a browser does
     assert lab.wait(LONG)
     assert lab.error is None
-    assert lab.result.size_bytes != result.size_bytes
+    assert any(not torch.equal(mask, lab.result.masks[name]) for name, mask in result.masks.items())
     for before, after in zip(screen.figures, lab.live.screen.figures, strict=True):
         assert before.to_json() != after.to_json()
     assert lab.live.screen.headline != screen.headline
@@ -114,19 +111,39 @@ def test_each_control_changes_the_result_the_figures_and_the_code(
     assert lab.live.screen.code != screen.code
 
 
-def test_this_parametrization_covers_every_control(lab):
-    assert set(lab.controls) == {"by", "sparsity", "threshold", "deviations", "scope"}
+def test_these_tests_cover_every_control(lab):
+    cut = {"by", "sparsity", "threshold", "deviations", "scope", "pattern", "criterion"}
+    elsewhere = {
+        "layer_sparsities": "test_desk",
+        "budget": "test_desk",
+        "epochs": "test_tuning",
+        "learning_rate": "test_tuning",
+        "schedule": "test_tuning",
+        "show": "test_damage",
+    }
+    assert set(lab.controls) == cut | set(elsewhere)
 
 
-def test_only_the_slider_that_counts_is_in_sight(lab):
+def test_only_what_counts_for_the_chosen_way_is_in_sight(lab):
+    names = ("sparsity", "threshold", "deviations", "pattern", "criterion")
+    folds = lab.children[2]
+    scope = folds.children[0].children[0]
+
     def shown():
-        names = ("sparsity", "threshold", "deviations")
-        return [name for name in names if lab.controls[name].layout.display != "none"]
+        assert lab.controls["scope"] in scope.children
+        widgets = {**{name: lab.controls[name] for name in names}, "scope": scope}
+        return {name for name, widget in widgets.items() if widget.layout.display != "none"}
 
-    scope = lab.children[1].children[0]
-    assert (shown(), scope.layout.display) == (["sparsity"], None)
+    assert shown() == {"sparsity", "criterion", "scope"}
     settle(lab, by="deviations")
-    assert (shown(), scope.layout.display) == (["deviations"], "none")
+    assert shown() == {"deviations"}
+    assert "A threshold looks at |weight| itself" in lab.live.screen.headline
+    settle(lab, by="n_of_m")
+    assert shown() == {"pattern", "criterion"}
+    assert folds.selected_index is None
+    settle(lab, by="layers")
+    assert shown() == {"criterion"}
+    assert folds.selected_index == 1
 
 
 def test_test_is_scored_by_its_button_only_and_the_next_move_takes_it_away(lab, digits):
@@ -158,13 +175,108 @@ def test_a_long_validation_split_arrives_in_parts_with_a_label(trained_once, dig
     assert len(lab.history) == 1  # an estimate is no try
 
 
-def test_the_shown_code_reproduces_the_state(lab, digits, trained, tmp_path, monkeypatch, capsys):
-    result = settle(lab, sparsity=0.85, scope="layer")
-    monkeypatch.chdir(tmp_path)
-    exec(lab.live.screen.code, {"model": trained, "dataset": digits})
-    accuracy, size = capsys.readouterr().out.splitlines()
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"sparsity": 0.85, "scope": "layer"},
+        {"by": "threshold", "threshold": 0.1},
+        {"by": "n_of_m", "pattern": "1:4"},
+        {"by": "n_of_m", "criterion": "taylor"},
+        {"layer_sparsities": {"conv2": 0.5, "fc1": 0.9}, "criterion": "snip"},
+        {"by": "layers"},
+        *({"sparsity": 0.6, "criterion": name} for name in CRITERIA),
+    ],
+    ids=str,
+)
+def test_the_shown_code_reproduces_the_state(lab, run_shown_code, setting):
+    result = settle(lab, **setting)
+    *_, accuracy, size = run_shown_code(lab)
     assert accuracy == str(result.accuracy)
     assert size == f"{result.size_bytes} bytes"
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_each_criterion_prunes_as_the_function_of_its_name_says(lab, trained, digits, name):
+    examples, layers = digits.train.take(500), ["conv1", "conv2", "fc1"]
+    importance = {
+        "magnitude": lambda: prune.magnitude,
+        "random": lambda: prune.RandomImportance(seed=0),
+        "taylor": lambda: prune.taylor_importance(trained, examples),
+        "snip": lambda: prune.snip_importance(trained, examples),
+        "obd": lambda: prune.obd_saliency(trained, digits.train.take(100)),
+        "activation_entropy": lambda: prune.spread_channels(
+            prune.activation_entropy(trained, examples, layers=layers), trained
+        ),
+        "weight_entropy": lambda: prune.spread_channels(
+            {n: prune.weight_entropy(trained.get_submodule(n).weight) for n in layers}, trained
+        ),
+    }[name]()
+    channels = name.endswith("_entropy")
+    wanted = prune.choose_masks(
+        trained, sparsity=0.7, importance=importance, layers=layers if channels else None
+    )
+    result = settle(lab, criterion=name, sparsity=0.7)
+    for layer, mask in wanted.items():
+        assert torch.equal(result.masks[layer], mask)
+    if channels:
+        assert result.masks["fc2"].all()
+        assert "The last layer, fc2, is left out" in lab.live.screen.headline
+    assert lab.controls["criterion"].label in [c.label for c in CRITERIA.values()]
+
+
+def test_what_needs_data_is_computed_once(lab, monkeypatch):
+    calls = []
+    original = prune.taylor_importance
+    monkeypatch.setattr(
+        prune, "taylor_importance", lambda *args: calls.append(args) or original(*args)
+    )
+    settle(lab, criterion="taylor")
+    settle(lab, sparsity=0.7)
+    settle(lab, criterion="magnitude")
+    settle(lab, criterion="taylor", scope="layer")
+    assert len(calls) == 1
+
+
+def test_n_of_m_is_exact_in_each_group_and_goes_by_the_criterion(lab, trained, digits):
+    result = settle(lab, by="n_of_m", pattern="1:4", criterion="taylor")
+    scores = prune.taylor_importance(trained, digits.train.take(500))
+    for name, mask in result.masks.items():
+        assert torch.equal(mask, prune.n_of_m_mask(scores[name], 1, 4))
+    assert result.masks["conv1"].all()  # a single input channel has no neighbours
+    assert "Of every 4 neighbouring input channels 1 stay" in lab.live.screen.headline
+
+
+def test_what_a_combination_does_not_allow_is_one_sentence(lab):
+    sentence = (
+        "criterion must score single weights where N of M are kept, got 'weight_entropy', which "
+        "scores whole channels. Try 'magnitude'."
+    )
+    with says(ValueError, sentence):
+        lab.set(by="n_of_m", criterion="weight_entropy")
+    settle(lab, criterion="weight_entropy")
+    lab.controls["by"].value = "n_of_m"  # as a browser does
+    assert str(lab.error) == sentence
+    assert lab.live.status == {"kind": "error", "text": sentence}
+    lab.controls["criterion"].value = "random"
+    assert lab.wait(LONG)
+    assert (lab.error, lab.params.by) == (None, "n_of_m")
+
+
+def test_an_entropy_of_a_network_of_one_layer_is_refused():
+    inputs = torch.randn(200, 6, generator=torch.Generator().manual_seed(0))
+    dataset = data.from_arrays(inputs, (inputs[:, 0] > 0).long(), class_names=["no", "yes"])
+    lab = PruneLab(nn.Sequential(nn.Linear(6, 2)), dataset)
+    lab.set(criterion="weight_entropy")
+    assert lab.wait(LONG)
+    assert str(lab.error) == (
+        "criterion must be one of single weights for a network of one layer, got "
+        "'weight_entropy', which leaves the last layer out. Try 'magnitude'."
+    )
+
+
+def test_a_misspelt_first_value_is_refused(trained, digits):
+    with pytest.raises(TypeError, match=r"got 'sparsty'\. Did you mean 'sparsity'\?$"):
+        PruneLab(trained, digits, sparsty=0.5)
 
 
 def test_a_users_own_module_and_tensors():
