@@ -19,7 +19,7 @@ class Pair:
         name: what is counted.
         before, now: at least 0, in one unit.
         show: turns such a number into text.
-        note: what else is to be said, in a few words.
+        note: what stands in place of the percentage, in a few words.
     """
 
     name: str
@@ -45,6 +45,7 @@ def _bar(pair: Pair) -> str:
 
 
 def _text(pair: Pair) -> str:
-    share = f", {format_percent(pair.now / pair.before, 0)}" if pair.before else ""
-    note = f" ({pair.note})" if pair.note else ""
-    return f"{pair.show(pair.now)} of {pair.show(pair.before)}{share}{note}"
+    share = format_percent(pair.now / pair.before, 0) if pair.before else ""
+    # Where no difference was seen, a percentage would claim one.
+    rest = pair.note or share
+    return f"{pair.show(pair.now)} of {pair.show(pair.before)}{', ' if rest else ''}{rest}"
