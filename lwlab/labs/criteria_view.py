@@ -62,28 +62,29 @@ def draw(
     history: Sequence[tuple[CriteriaParams, CriteriaResult]],
 ) -> Screen:
     """Return the screen of ``result``; ``history`` gives the curves of what was tried before."""
+    tried = _tried(params, result, history)
+    as_cut, tuned = plots.criteria_curves(
+        tried, baseline=result.baseline, title="All cuts tried so far"
+    )
     figures = (
         plots.criteria_strip(result.rows, criteria=result.criteria, baseline=result.baseline),
-        plots.accuracy_against_sparsity(
-            _curves(params, result, history), title="All cuts tried so far, means"
-        ),
+        tuned if params.recover_epochs else as_cut,
     )
     whole = f"whole networks: {format_percent(result.baseline)} right on validation, mean"
     return Screen(figures, whole, _table(result), _code(params))
 
 
-def _curves(
+def _tried(
     params: CriteriaParams,
     result: CriteriaResult,
     history: Sequence[tuple[CriteriaParams, CriteriaResult]],
-) -> dict[str, list[tuple[float, prune.MeanAndSpread]]]:
-    """Return the means of all whole results with this kind of cut and as much fine-tuning."""
+) -> list[prune.ComparisonRow]:
+    """Return the rows of all whole results with this kind of cut and as much fine-tuning."""
     kind = (params.cut, params.recover_epochs)
     tried = {p.sparsity: r for p, r in history if (p.cut, p.recover_epochs) == kind}
     if _is_whole(result):
         tried[params.sparsity] = result
-    found = [row for one in tried.values() for row in one.rows]
-    return prune.summarize(found).curves() if found else {}
+    return [row for one in tried.values() for row in one.rows]
 
 
 def _table(result: CriteriaResult) -> str:

@@ -12,6 +12,7 @@ from lwlab.units import format_interval, format_percent
 
 __all__ = ["accuracy_against_sparsity"]
 
+_IN_ONE_ROW = 3  # names in the legend of a cell of 360 pixels
 # The first is the ghost to compare with. Dash and marker differ too: no meaning in colour alone.
 _LOOKS = (
     (GREY, "dot", "circle-open"),
@@ -52,6 +53,7 @@ def accuracy_against_sparsity(
         traces,
         title=title,
         summary=_summary(curves),
+        legend_rows=1 if len(curves) <= _IN_ONE_ROW else 2,
         xaxis=axis("zeros (%)", range=[-2, 102]),
         yaxis=axis("accuracy (%)", range=[0, 104]),
         **legend(),

@@ -26,7 +26,6 @@ from lwlab.prune.comparing import (
 )
 from lwlab.prune.comparison_table import (
     CriterionSummary,
-    MeanAndSpread,
     SummaryTable,
     read_rows,
     summarize,
@@ -101,7 +100,6 @@ __all__ = [
     "L2Penalty",
     "LearnedMask",
     "Mask",
-    "MeanAndSpread",
     "ModelImportance",
     "Node",
     "PruningRecord",

@@ -19,7 +19,6 @@ from lwlab.units import format_percent, format_points
 
 __all__ = [
     "CriterionSummary",
-    "MeanAndSpread",
     "SummaryTable",
     "read_rows",
     "summarize",
@@ -62,20 +61,6 @@ class CriterionSummary:
 
 
 @dataclass(frozen=True)
-class MeanAndSpread:
-    """A mean over seeds, ready to be drawn.
-
-    Attributes:
-        value: the mean.
-        low, high: one standard deviation below and above, within [0, 1].
-    """
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class SummaryTable:
     """All summaries; ``print`` it, or show it in a cell.
 
@@ -86,15 +71,6 @@ class SummaryTable:
 
     reference: str
     summaries: tuple[CriterionSummary, ...]
-
-    def curves(self) -> dict[str, list[tuple[float, MeanAndSpread]]]:
-        """Return (sparsity, fine-tuned accuracy) by criterion, as plots take it."""
-        curves: dict[str, list[tuple[float, MeanAndSpread]]] = {}
-        for s in self.summaries:
-            low, high = max(0.0, s.recovered - s.spread), min(1.0, s.recovered + s.spread)
-            point = MeanAndSpread(s.recovered, low, high)
-            curves.setdefault(s.criterion, []).append((s.sparsity, point))
-        return curves
 
     def __str__(self) -> str:
         return text_table(self._rows())

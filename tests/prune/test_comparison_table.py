@@ -53,15 +53,6 @@ def test_the_table_names_everything():
     )
 
 
-def test_curves_are_means_with_one_standard_deviation_cut_off_at_100_percent():
-    rows = [*RANDOM, *rows_of("random", [0.9, 1.0, 1.0], 0.2)]
-    curves = summarize(rows).curves()
-    (first, high), (second, point) = curves["random"]
-    assert (first, second) == (0.2, 0.5)
-    assert (point.value, point.low, point.high) == pytest.approx((0.85, 0.80, 0.90))
-    assert high.high == 1.0
-
-
 def test_one_seed_has_no_interval_and_says_so():
     table = summarize([*RANDOM[:1], *BETTER[:1]])
     assert math.isnan(table.summaries[1].low)
