@@ -69,7 +69,10 @@ def at_rest(page, after):
 
 
 @pytest.mark.parametrize(
-    "page", ["00_start_here", "01_measure", "03_prune"], indirect=True, ids=lambda name: name
+    "page",
+    ["00_start_here", "01_measure", "03_prune", "04_channels"],
+    indirect=True,
+    ids=lambda name: name,
 )
 def test_run_all_runs_without_an_error_and_draws_every_plot(page, artifacts, request):
     run_all(page)
