@@ -1,8 +1,11 @@
 """Pruning: zero the weights that matter least, and keep them zero while the rest trains on.
 
 Read ``importance`` (what matters), then ``masks`` (where to cut), then ``masking`` (how a mask sits
-on a model). What matters by data: ``gradient``, ``curvature``, ``entropy``. Making weights small in
-training: ``penalties``, ``shrinkage``. How much to cut when: ``schedule``.
+on a model). What matters by data: ``gradient``, ``curvature``, ``entropy``; which is better:
+``comparing``. Making weights small in training: ``penalties``, ``shrinkage``, ``variational``. How
+much to cut when: ``schedule``, ``iterative``, ``movement``, ``lottery``; how much of each layer:
+``sensitivity``, ``allocation``. Whole channels: ``structured`` masks them, ``channels`` takes them
+out.
 """
 
 from lwlab.prune.allocation import allocate
@@ -81,6 +84,13 @@ from lwlab.prune.sensitivity import SPARSITIES, scan_sensitivity
 from lwlab.prune.sensitivity_table import Sensitivity
 from lwlab.prune.shrinkage import soft_threshold
 from lwlab.prune.structured import channel_mask, filter_norm
+from lwlab.prune.variational import (
+    KLPenalty,
+    current_log_alphas,
+    fix_noise_,
+    learn_noise_,
+    noise_masks,
+)
 
 __all__ = [
     "CHANNEL_CRITERIA",
@@ -96,6 +106,7 @@ __all__ = [
     "Edge",
     "GroupLassoPenalty",
     "Importance",
+    "KLPenalty",
     "L1Penalty",
     "L2Penalty",
     "LearnedMask",
@@ -119,21 +130,25 @@ __all__ = [
     "compare_criteria",
     "copied_state",
     "cubic",
+    "current_log_alphas",
     "current_masks",
     "current_scores",
     "deviation_mask",
     "filter_norm",
     "find_ticket",
     "fix_masks_",
+    "fix_noise_",
     "global_masks",
     "histogram_entropy",
     "layer_importances",
     "learn_masks_",
+    "learn_noise_",
     "linear",
     "magnitude",
     "mask_model_",
     "movement_gradient",
     "n_of_m_mask",
+    "noise_masks",
     "obd_saliency",
     "one_shot",
     "plan_channels",
