@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from lwlab.models.parametrized import give_own_class_
+
 __all__ = ["Mask", "fold_mask_", "mask_of", "original_of", "set_mask_"]
 
 
@@ -81,7 +83,7 @@ def set_mask_(module: nn.Module, tensor_name: str, mask: Tensor) -> None:
         # A new buffer, not new values in the old one: a backward pass under way keeps its own.
         present.mask = fresh.mask
         return
-    _give_own_class_(module)
+    give_own_class_(module)
     parametrize.register_parametrization(module, tensor_name, fresh)
 
 
@@ -90,18 +92,5 @@ def fold_mask_(module: nn.Module, tensor_name: str) -> None:
 
     The parameter stays the same object, so an optimizer made before still moves it.
     """
-    _give_own_class_(module)
+    give_own_class_(module)
     parametrize.remove_parametrizations(module, tensor_name, leave_parametrized=True)
-
-
-def _give_own_class_(module: nn.Module) -> None:
-    """Give a parametrized module a class that no deep copy of it shares.
-
-    torch makes one class per parametrized module and keeps ``weight`` on it as a property. A deep
-    copy has the same class, so adding a property to the copy, or removing one, breaks the original
-    ("object has no attribute 'weight'", torch 2.13).
-    """
-    if parametrize.is_parametrized(module):
-        shared = type(module)
-        members = {k: v for k, v in vars(shared).items() if k not in {"__dict__", "__weakref__"}}
-        module.__class__ = type(shared.__name__, shared.__bases__, members)
