@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from lwlab.packing import Breakdown
 from lwlab.units import format_bytes, format_count, format_percent, format_points
 
-__all__ = ["bar", "class_rows", "file_bars", "layer_rows", "panel"]
+__all__ = ["bar", "class_rows", "file_bars", "file_parts", "layer_rows", "panel"]
 
 
 def panel(title: str, rows: Sequence[tuple[str, str, str]]) -> str:
@@ -52,6 +53,17 @@ def class_rows(
         drawn = bar([("lwlab-part-0", now)], "lwlab-frame", mark=was)
         rows.append((name, drawn, f"{format_percent(now)}, {format_points(now - was)}"))
     return rows
+
+
+def file_parts(breakdown: Breakdown) -> dict[str, int]:
+    """Return the bytes of a file by part, for ``file_bars``; ``other`` only where there is some."""
+    parts = {
+        "values": breakdown.values,
+        "positions": breakdown.positions,
+        "other": breakdown.other,
+        "header": breakdown.header,
+    }
+    return {name: size for name, size in parts.items() if size or name != "other"}
 
 
 def file_bars(parts: Mapping[str, int], *, baseline_bytes: int) -> list[tuple[str, str, str]]:

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from torch import nn
 
 from lwlab import plots
-from lwlab.labs.html_bars import file_bars, layer_rows, panel
+from lwlab.labs.html_bars import file_bars, file_parts, layer_rows, panel
 from lwlab.labs.layer_choices import LayerChoices
 from lwlab.labs.live_plot import Click, Screen
 from lwlab.models import compressible_layers
@@ -109,7 +109,7 @@ class SensitivityView:
                 title="All choices together",
             ),
         )
-        parts, before = _parts(result), self._baseline.size_bytes
+        parts, before = file_parts(result.breakdown), self._baseline.size_bytes
         names, zeros = list(result.zeros), list(result.zeros.values())
         counts = [self._counts[name] for name in names]
         return Screen(
@@ -191,14 +191,3 @@ def _point(label: str, result: SensitivityResult) -> plots.TradeoffPoint:
         accuracy.high,
         result.size_bytes,
     )
-
-
-def _parts(result: SensitivityResult) -> dict[str, int]:
-    breakdown = result.breakdown
-    parts = {
-        "values": breakdown.values,
-        "positions": breakdown.positions,
-        "other": breakdown.other,
-        "header": breakdown.header,
-    }
-    return {name: size for name, size in parts.items() if size or name != "other"}

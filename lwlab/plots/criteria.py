@@ -8,18 +8,11 @@ from typing import Any, Protocol
 
 from plotly.graph_objects import Figure
 
-from lwlab.plots.template import BLUE, GREEN, GREY, ORANGE, axis, build, legend, plain_text
+from lwlab.plots.lines import LOOKS, legend_rows, line_with_bars
+from lwlab.plots.template import BLUE, GREY, ORANGE, axis, build, legend, plain_text
 from lwlab.units import format_percent
 
 __all__ = ["criteria_curves", "criteria_strip"]
-
-# Dash and marker differ too: no meaning in colour alone. The first is the one to beat.
-_LOOKS = (
-    (GREY, "dot", "circle-open"),
-    (BLUE, "solid", "circle"),
-    (ORANGE, "dash", "diamond"),
-    (GREEN, "solid", "circle-open"),
-)
 
 
 class RowLike(Protocol):
@@ -156,8 +149,8 @@ def criteria_curves(
     """
     rows = list(rows)
     names = list(dict.fromkeys(row.criterion for row in rows))
-    if len(names) > len(_LOOKS):
-        raise ValueError(f"rows must be of at most {len(_LOOKS)} criteria, got {len(names)}.")
+    if len(names) > len(LOOKS):
+        raise ValueError(f"rows must be of at most {len(LOOKS)} criteria, got {len(names)}.")
     return (
         _curves("as cut", [(r.criterion, r.sparsity, r.as_cut) for r in rows], baseline, title),
         _curves(
@@ -172,12 +165,12 @@ def _curves(
     points: dict[str, dict[float, list[float]]] = {}
     for name, sparsity, value in found:
         points.setdefault(name, {}).setdefault(sparsity, []).append(value)
-    looks = zip(points.items(), _LOOKS, strict=False)
+    looks = zip(points.items(), LOOKS, strict=False)
     return build(
         [_curve(name, dict(sorted(values.items())), look) for (name, values), look in looks],
         title=f"{title}, {stage}",
         summary=_curves_summary(stage, points),
-        legend_rows=2 if len(points) > 3 else 1,
+        legend_rows=legend_rows(len(points)),
         xaxis=axis("cut of each layer (%)", range=[-2, 102]),
         yaxis=axis("accuracy (%)", range=[0, 104]),
         shapes=_line(baseline),
@@ -188,37 +181,23 @@ def _curves(
 def _curve(
     name: str, values: dict[float, list[float]], look: tuple[str, str, str]
 ) -> dict[str, Any]:
-    color, dash, symbol = look
     means = [statistics.mean(found) for found in values.values()]
     spreads = [statistics.stdev(found) if len(found) > 1 else 0.0 for found in values.values()]
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": plain_text(name),
-        "x": [100 * sparsity for sparsity in values],
-        "y": [100 * mean for mean in means],
-        "text": [
+    pairs = list(zip(means, spreads, strict=True))
+    return line_with_bars(
+        name,
+        look,
+        [100 * sparsity for sparsity in values],
+        [100 * mean for mean in means],
+        # No bar leaves [0, 100] %: there is no such accuracy.
+        above=[100 * min(spread, 1 - mean) for mean, spread in pairs],
+        below=[100 * min(spread, mean) for mean, spread in pairs],
+        texts=[
             f"{plain_text(name)}, {format_percent(sparsity)} cut<br>{format_percent(mean)} right, "
             f"standard deviation {100 * spread:.1f} over {len(values[sparsity])}"
-            for sparsity, mean, spread in zip(values, means, spreads, strict=True)
+            for sparsity, (mean, spread) in zip(values, pairs, strict=True)
         ],
-        "hovertemplate": "%{text}<extra></extra>",
-        "line": {"color": color, "width": 2, "dash": dash},
-        "marker": {
-            "color": color,
-            "size": 7,
-            "symbol": symbol,
-            "line": {"width": 2, "color": color},
-        },
-        # No bar leaves [0, 100] %: there is no such accuracy.
-        "error_y": {
-            "array": [100 * min(s, 1 - m) for m, s in zip(means, spreads, strict=True)],
-            "arrayminus": [100 * min(s, m) for m, s in zip(means, spreads, strict=True)],
-            "symmetric": False,
-            "color": color,
-            "thickness": 1,
-        },
-    }
+    )
 
 
 def _curves_summary(stage: str, points: dict[str, dict[float, list[float]]]) -> str:

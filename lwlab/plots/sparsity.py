@@ -7,19 +7,11 @@ from typing import Any, Protocol
 
 from plotly.graph_objects import Figure
 
-from lwlab.plots.template import BLUE, GREEN, GREY, ORANGE, axis, build, legend, plain_text
+from lwlab.plots.lines import LOOKS, legend_rows, line_with_bars
+from lwlab.plots.template import axis, build, legend, plain_text
 from lwlab.units import format_interval, format_percent
 
 __all__ = ["accuracy_against_sparsity"]
-
-_IN_ONE_ROW = 3  # names in the legend of a cell of 360 pixels
-# The first is the ghost to compare with. Dash and marker differ too: no meaning in colour alone.
-_LOOKS = (
-    (GREY, "dot", "circle-open"),
-    (BLUE, "solid", "circle"),
-    (ORANGE, "dash", "diamond"),
-    (GREEN, "solid", "circle-open"),
-)
 
 
 class AccuracyLike(Protocol):
@@ -45,15 +37,15 @@ def accuracy_against_sparsity(
     Raises:
         ValueError: there are more than four curves.
     """
-    if len(curves) > len(_LOOKS):
-        raise ValueError(f"curves must be at most {len(_LOOKS)}, got {len(curves)}.")
-    looks = zip(curves.items(), _LOOKS, strict=False)
-    traces = [_curve(name, points, *look) for (name, points), look in looks if points]
+    if len(curves) > len(LOOKS):
+        raise ValueError(f"curves must be at most {len(LOOKS)}, got {len(curves)}.")
+    looks = zip(curves.items(), LOOKS, strict=False)
+    traces = [_curve(name, points, look) for (name, points), look in looks if points]
     return build(
         traces,
         title=title,
         summary=_summary(curves),
-        legend_rows=1 if len(curves) <= _IN_ONE_ROW else 2,
+        legend_rows=legend_rows(len(curves)),
         xaxis=axis("zeros (%)", range=[-2, 102]),
         yaxis=axis("accuracy (%)", range=[0, 104]),
         **legend(),
@@ -61,31 +53,18 @@ def accuracy_against_sparsity(
 
 
 def _curve(
-    name: str, points: Sequence[tuple[float, AccuracyLike]], color: str, dash: str, symbol: str
+    name: str, points: Sequence[tuple[float, AccuracyLike]], look: tuple[str, str, str]
 ) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": plain_text(name),
-        "x": [100 * sparsity for sparsity, _ in points],
-        "y": [100 * accuracy.value for _, accuracy in points],
-        "text": [_hover(name, sparsity, accuracy) for sparsity, accuracy in points],
-        "hovertemplate": "%{text}<extra></extra>",
-        "line": {"color": color, "width": 2, "dash": dash},
-        "marker": {
-            "color": color,
-            "size": 7,
-            "symbol": symbol,
-            "line": {"width": 2, "color": color},
-        },
-        "error_y": {
-            "array": [100 * (accuracy.high - accuracy.value) for _, accuracy in points],
-            "arrayminus": [100 * (accuracy.value - accuracy.low) for _, accuracy in points],
-            "symmetric": False,
-            "color": color,
-            "thickness": 1,
-        },
-    }
+    found = [accuracy for _, accuracy in points]
+    return line_with_bars(
+        name,
+        look,
+        [100 * sparsity for sparsity, _ in points],
+        [100 * accuracy.value for accuracy in found],
+        above=[100 * (accuracy.high - accuracy.value) for accuracy in found],
+        below=[100 * (accuracy.value - accuracy.low) for accuracy in found],
+        texts=[_hover(name, sparsity, accuracy) for sparsity, accuracy in points],
+    )
 
 
 def _hover(name: str, sparsity: float, accuracy: AccuracyLike) -> str:

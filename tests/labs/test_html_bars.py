@@ -1,6 +1,9 @@
 import re
 
-from lwlab.labs.html_bars import bar, class_rows, file_bars, layer_rows, panel
+from torch import nn
+
+from lwlab import packing
+from lwlab.labs.html_bars import bar, class_rows, file_bars, file_parts, layer_rows, panel
 
 
 def widths(html):
@@ -42,3 +45,11 @@ def test_a_class_row_has_its_share_now_and_a_line_where_it_was():
 def test_a_bar_has_a_line_only_where_one_is_wanted_and_never_outside():
     assert "calc" not in bar([("lwlab-part-0", 0.5)])
     assert "left:calc(100.00% - 2px)" in bar([], mark=1.3)
+
+
+def test_the_parts_of_a_file_add_up_and_other_is_named_only_where_there_is_some():
+    model = nn.Linear(3, 2)
+    breakdown = packing.breakdown(packing.to_bytes(model))
+    parts = file_parts(breakdown)
+    assert list(parts) == ["values", "positions", "header"]
+    assert sum(parts.values()) == breakdown.total == len(packing.to_bytes(model))

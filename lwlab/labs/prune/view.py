@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lwlab import plots
 from lwlab.data import Dataset
-from lwlab.labs.html_bars import file_bars, layer_rows, panel
+from lwlab.labs.html_bars import file_bars, file_parts, layer_rows, panel
 from lwlab.labs.live_plot import Screen
 from lwlab.labs.prune.bench import Bench
 from lwlab.labs.prune.code import code
@@ -58,7 +58,7 @@ class PruneView:
         """Return the screen of ``result``; ``past`` are the results of earlier settings."""
         masks = [result.masks[name] for name in self._names]
         zeros = [1 - float(mask.float().mean()) for mask in masks]
-        parts, before = _parts(result), self._baseline.size_bytes
+        parts, before = file_parts(result.breakdown), self._baseline.size_bytes
         return Screen(
             (self._first_figure(masks, result.recovery), self._tradeoff(result, past)),
             headline=self._headline(params, result),
@@ -100,9 +100,9 @@ class PruneView:
     def _details(self, params: PruneParams, result: PruneResult, zeros: list[float]) -> str:
         if params.show == "layers":
             before = self._baseline.size_bytes
-            return panel(
-                "Zeros in each layer", layer_rows(self._names, zeros, self._counts)
-            ) + panel("The file, byte by byte", file_bars(_parts(result), baseline_bytes=before))
+            layers = layer_rows(self._names, zeros, self._counts)
+            file = file_bars(file_parts(result.breakdown), baseline_bytes=before)
+            return panel("Zeros in each layer", layers) + panel("The file, byte by byte", file)
         if result.damage is None:
             return "Shown as soon as the whole validation split is scored."
         if params.show == "classes":
@@ -183,14 +183,3 @@ def _untuned_point(result: PruneResult) -> plots.TradeoffPoint:
         accuracy.high,
         result.recovery.untuned_bytes,
     )
-
-
-def _parts(result: PruneResult) -> dict[str, int]:
-    breakdown = result.breakdown
-    parts = {
-        "values": breakdown.values,
-        "positions": breakdown.positions,
-        "other": breakdown.other,
-        "header": breakdown.header,
-    }
-    return {name: size for name, size in parts.items() if size or name != "other"}
