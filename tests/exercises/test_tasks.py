@@ -41,6 +41,8 @@ def test_each_lesson_has_at_least_two_exercises():
         "measure": 3,
         "prune": 7,
         "channels": 3,
+        "quantize": 4,
+        "train_quantized": 3,
     }
 
 
