@@ -149,6 +149,7 @@ _RESCALE = Task(
     reference=rescale,
     cases=(
         Case("a third, as 11 / 2**5", (100, 11, 5)),
+        Case("two thirds, as 21 / 2**5", (100, 21, 5)),
         Case("exactly two and a half goes up", (5, 1, 1)),
         Case("a negative sum", (-100, 11, 5)),
         Case("minus a half goes up, to 0", (-1, 1, 1)),
