@@ -53,9 +53,14 @@ def check_fraction(name: str, value: Any, *, allow_one: bool = False) -> float:
 
 
 def check_number(
-    name: str, value: Any, *, minimum: float = -math.inf, above: float | None = None
+    name: str,
+    value: Any,
+    *,
+    minimum: float = -math.inf,
+    above: float | None = None,
+    maximum: float = math.inf,
 ) -> float:
-    """Return ``value`` as a finite float, at least ``minimum`` and strictly above ``above``.
+    """Return ``value`` as a finite float, in [minimum, maximum] and strictly above ``above``.
 
     Raises:
         TypeError: ``value`` is not a real number.
@@ -66,10 +71,13 @@ def check_number(
         allowed += f" above {above:g}"
     elif minimum > -math.inf:
         allowed += f" of at least {minimum:g}"
+    if maximum < math.inf:
+        allowed += f"{'' if allowed == 'a finite number' else ' and'} of at most {maximum:g}"
     if not _is_number(value):
         raise TypeError(f"{name} must be {allowed}, got {value!r}.")
     number = float(value)
-    if not math.isfinite(number) or number < minimum or (above is not None and number <= above):
+    inside = minimum <= number <= maximum and (above is None or number > above)
+    if not math.isfinite(number) or not inside:
         raise ValueError(f"{name} must be {allowed}, got {number!r}.")
     return number
 

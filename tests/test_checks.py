@@ -55,6 +55,8 @@ def test_numbers_have_bounds():
         checks.check_number("threshold", math.nan)
     with says(TypeError, "threshold must be a finite number, got 'x'."):
         checks.check_number("threshold", "x")
+    with says(ValueError, "clip must be a finite number above 0 and of at most 1, got 1.5."):
+        checks.check_number("clip", 1.5, above=0, maximum=1)
 
 
 def test_counts_are_whole():

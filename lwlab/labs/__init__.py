@@ -8,6 +8,7 @@ from lwlab.labs.criteria import CriteriaLab, CriteriaParams, CriteriaResult
 from lwlab.labs.live_plot import LivePlot, Screen
 from lwlab.labs.penalty import PenaltyLab, PenaltyParams, PenaltyResult, PenaltyRun
 from lwlab.labs.prune import PruneLab, PruneParams, PruneResult
+from lwlab.labs.rounding import RoundingLab, RoundingParams, RoundingResult
 from lwlab.labs.sensitivity import SensitivityLab, SensitivityParams, SensitivityResult
 from lwlab.labs.train import TrainLab, TrainParams, TrainResult
 
@@ -30,6 +31,9 @@ __all__ = [
     "PruneLab",
     "PruneParams",
     "PruneResult",
+    "RoundingLab",
+    "RoundingParams",
+    "RoundingResult",
     "Screen",
     "SensitivityLab",
     "SensitivityParams",

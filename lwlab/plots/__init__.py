@@ -8,6 +8,7 @@ from lwlab.plots.groups import channel_groups
 from lwlab.plots.heatmap import sensitivity_heatmap
 from lwlab.plots.histogram import WeightBins, bin_weights, weight_histogram
 from lwlab.plots.recovery import recovery_curve
+from lwlab.plots.rounding import grid_lines, number_table
 from lwlab.plots.sparsity import accuracy_against_sparsity
 from lwlab.plots.template import describe
 from lwlab.plots.tradeoff import TradeoffPoint, accuracy_against_size
@@ -22,7 +23,9 @@ __all__ = [
     "criteria_curves",
     "criteria_strip",
     "describe",
+    "grid_lines",
     "layer_bars",
+    "number_table",
     "per_class_bars",
     "recovery_curve",
     "sensitivity_heatmap",
