@@ -38,6 +38,7 @@ def test_each_lesson_has_at_least_two_exercises():
     assert {lesson: lessons.count(lesson) for lesson in lessons} == {
         "start": 2,
         "measure": 3,
+        "distill": 5,
         "prune": 7,
         "channels": 3,
         "quantize": 4,

@@ -3,9 +3,11 @@
 from lwlab.exercises.task import Task
 from lwlab.exercises.tasks.channels import CHANNEL_TASKS
 from lwlab.exercises.tasks.criteria import CRITERIA_TASKS
+from lwlab.exercises.tasks.distill import DISTILL_TASKS
 from lwlab.exercises.tasks.measure import MEASURE_TASKS
 from lwlab.exercises.tasks.prune import PRUNE_TASKS
 from lwlab.exercises.tasks.quantize import QUANTIZE_TASKS
+from lwlab.exercises.tasks.repair import REPAIR_TASKS
 from lwlab.exercises.tasks.start import START_TASKS
 from lwlab.exercises.tasks.train_quantized import TRAIN_QUANTIZED_TASKS
 
@@ -14,6 +16,8 @@ __all__ = ["TASKS"]
 _ALL = (
     *START_TASKS,
     *MEASURE_TASKS,
+    *DISTILL_TASKS,
+    *REPAIR_TASKS,
     *PRUNE_TASKS,
     *CRITERIA_TASKS,
     *CHANNEL_TASKS,
