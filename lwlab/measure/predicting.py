@@ -7,6 +7,7 @@ the cache.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +63,13 @@ class Predictor:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Return the classes of ``inputs``; see ``predictions``."""
+        return self._in_batches(inputs, self._classes)
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Return the logits of ``inputs``, ``(N, C)`` on the CPU; NaN where the model gives NaN."""
+        return self._in_batches(inputs, lambda batch: self._logits(batch).cpu())
+
+    def _in_batches(self, inputs: Tensor, answer: Callable[[Tensor], Tensor]) -> Tensor:
         if not isinstance(inputs, Tensor):
             raise TypeError(f"inputs must be a tensor, got {type(inputs).__name__}.")
         if inputs.ndim < 1 or not len(inputs):
@@ -71,12 +79,16 @@ class Predictor:
         # Batches of nearly one size: a last batch of one input would take other, slower kernels.
         batches = inputs.tensor_split(math.ceil(len(inputs) / self._batch_size))
         with evaluating(self._model):
-            classes = torch.cat([self._classes(batch) for batch in batches])
-        return classes.clone()  # out here it becomes an ordinary tensor
+            answers = torch.cat([answer(batch) for batch in batches])
+        return answers.clone()  # out here it becomes an ordinary tensor
 
-    def _classes(self, batch: Tensor) -> Tensor:
+    def _logits(self, batch: Tensor) -> Tensor:
         logits = _check_logits(self._outputs(batch), len(batch))
         self.num_classes = logits.shape[1]
+        return logits
+
+    def _classes(self, batch: Tensor) -> Tensor:
+        logits = self._logits(batch)
         unanswered = logits.isnan().any(dim=1)
         return logits.argmax(dim=1).masked_fill(unanswered, NO_ANSWER).cpu()
 

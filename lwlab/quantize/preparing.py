@@ -11,7 +11,7 @@ A prepared model still trains (quantization-aware training), can be deep-copied,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -19,6 +19,7 @@ from torch import nn
 from lwlab.checks import check_module
 from lwlab.models.layers import compressible_layers
 from lwlab.quantize.fake import FakeQuantize, make_fake
+from lwlab.quantize.fake_channels import FakeQuantizeChannels, check_channel_bits
 from lwlab.quantize.granularity import Granularity, PerChannel, check_granularity
 from lwlab.quantize.observers import MinMax, Observer, check_observer
 from lwlab.quantize.stacking import put_on_top_, take_off_top_, top_of, weight_below
@@ -27,7 +28,7 @@ from lwlab.quantize.tensor import QuantizedTensor, check_bits
 
 __all__ = ["current_bits", "prepare_", "quantized_weights", "unprepare_"]
 
-Bits = int | str | None
+Bits = int | str | Sequence[int] | None
 
 
 def prepare_(
@@ -49,7 +50,8 @@ def prepare_(
     Args:
         model: any module with convolutions or linear layers.
         num_bits: 1 to 8, or ``"ternary"``, for all layers. A dict gives each layer its own (mixed
-            precision), and leaves the layers that are not in it as they are. None, for a layer or
+            precision), and leaves the layers that are not in it as they are; a list there gives
+            each output channel of the layer its own (see ``fake_channels``). None, for a layer or
             for all, means float: a quantizer that is there goes.
         granularity: ``PerChannel()`` if None. For another one on some layers call again with
             ``layers``.
@@ -60,9 +62,10 @@ def prepare_(
 
     Raises:
         TypeError: ``model`` is no module, or an argument has the wrong type.
-        ValueError: ``num_bits`` is out of range; a layer does not exist or cannot be quantized
-            (lazy, tied to another, NaN or infinite weights, another parametrization on top);
-            groups do not divide its weight. The model is as it was.
+        ValueError: ``num_bits`` is out of range, or a list of another length than a layer has
+            channels; a layer does not exist or cannot be quantized (lazy, tied to another, NaN or
+            infinite weights, another parametrization on top); groups do not divide its weight.
+            The model is as it was.
     """
     granularity = check_granularity(PerChannel() if granularity is None else granularity)
     settings = {
@@ -88,13 +91,16 @@ def prepare_(
     return fakes
 
 
-def _fake_for(name: str, module: nn.Module, width: int | str, settings: dict) -> FakeQuantize:
+def _fake_for(name: str, module: nn.Module, width: Bits, settings: dict) -> FakeQuantize:
     """Make a quantizer; an error of its granularity names the layer."""
     weight = weight_below(module, FakeQuantize)
     try:
         settings["granularity"].rows(weight)
     except ValueError as error:
         raise ValueError(f"granularity does not fit layer {name!r}: {error}") from error
+    if isinstance(width, tuple):
+        check_channel_bits(width, f"num_bits of layer {name!r}", channels=len(weight))
+        return FakeQuantizeChannels(weight, num_bits=width, **settings)
     return make_fake(weight, width, **settings)
 
 
@@ -105,19 +111,23 @@ def _bits_by_layer(model: nn.Module, num_bits: Any, layers: Any) -> dict[str, Bi
         return dict.fromkeys(select_layers(model, layers), width)
     if layers is not None:
         raise ValueError("layers must be left out with a dict as num_bits, which names them.")
-    selected = select_layers(model, list(num_bits))
     return {
-        name: None
-        if num_bits[name] is None
-        else check_bits(num_bits[name], f"num_bits of layer {name!r}")
-        for name in selected
+        name: _check_width(num_bits[name], f"num_bits of layer {name!r}")
+        for name in select_layers(model, list(num_bits))
     }
 
 
-def current_bits(model: nn.Module) -> dict[str, int | str]:
+def _check_width(width: Any, name: str) -> Bits:
+    if width is None:
+        return None
+    by_channel = isinstance(width, list | tuple)
+    return check_channel_bits(width, name) if by_channel else check_bits(width, name)
+
+
+def current_bits(model: nn.Module) -> dict[str, int | str | tuple[int, ...]]:
     """Return the width of each quantized layer by its name; layers in float are left out.
 
-    It is what ``prepare_`` takes as ``num_bits``.
+    A tuple holds the widths of the output channels. It is what ``prepare_`` takes as ``num_bits``.
 
     Raises:
         TypeError: ``model`` is no module.

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from lwlab.measure import NO_ANSWER, accuracy, predictions
+from lwlab.measure.predicting import Predictor
 from lwlab.models import LeNet5, LeNet300, ResNet8, SimpleCNN, seeded
 
 MODELS = {
@@ -231,3 +232,20 @@ def test_the_batch_size_is_checked():
         ValueError, match=r"^batch_size must be a whole number of at least 1, got 0\.$"
     ):
         predictions(nn.Identity(), torch.eye(3), batch_size=0)
+
+
+def test_the_logits_are_the_models_own_and_leave_it_as_it_was():
+    model = SimpleCNN((1, 8, 8), width=4)
+    inputs = torch.randn(7, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    predictor = Predictor(model, batch_size=3)
+    found = predictor.logits(inputs)
+    assert torch.allclose(found, model(inputs), atol=1e-5)
+    assert torch.equal(found.argmax(dim=1), predictor(inputs))
+    assert not found.requires_grad
+    assert not found.is_inference()
+    assert model.training
+
+
+def test_the_logits_keep_a_nan():
+    found = Predictor(nn.Linear(2, 3)).logits(torch.tensor([[1.0, 2.0], [torch.nan, 0.0]]))
+    assert found.isnan().any(dim=1).tolist() == [False, True]
