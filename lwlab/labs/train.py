@@ -6,10 +6,9 @@ import asyncio
 import copy
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import ipywidgets as widgets
 from torch import nn
 
 from lwlab import plots
@@ -69,7 +68,8 @@ class TrainLab(Lab[TrainParams, TrainResult]):
 
     Start always begins with the weights the model had when the lab was made, so that two runs
     differ only by what was changed between them; the run before stays in the picture as a ghost.
-    Controls count at the next Start.
+    So does the training given as ``ghost``, from the beginning: train a network in float, quantize
+    a copy, and see behind its curves those of its float twin. Controls count at the next Start.
 
     In a notebook, show the lab in one cell and let the next one say ``await lab.done()``: "Run
     all" waits there while the buttons still work. In a script, ``lab.run()``.
@@ -80,10 +80,13 @@ class TrainLab(Lab[TrainParams, TrainResult]):
         epochs, learning_rate, batch_size, seed: first values of the controls.
         loss: as in ``fit``.
         penalty: as in ``fit``.
+        ghost: records of another training, which all runs are seen before.
+        ghost_name: what the legend calls it.
         after: keep the lab locked until this prediction is made or skipped.
 
     Raises:
-        TypeError, ValueError: as in ``fit``.
+        TypeError, ValueError: as in ``fit``; ``ghost`` holds no records, or its name is no text,
+            or that of the run before.
     """
 
     def __init__(
@@ -97,26 +100,25 @@ class TrainLab(Lab[TrainParams, TrainResult]):
         seed: int = 0,
         loss: LossFunction = cross_entropy,
         penalty: PenaltyFunction | None = None,
+        ghost: Sequence[Record] | None = None,
+        ghost_name: str = "float",
         after: Gate | None = None,
     ) -> None:
         params = TrainParams(epochs, learning_rate, batch_size, seed)
         self._model = check_module("model", model)
         self._first_weights = copy.deepcopy(model.state_dict())
         self._dataset, self._loss, self._penalty = dataset, loss, penalty
+        self._given_ghost = view.given_ghost(ghost, ghost_name)
         self._ghost: tuple[Record, ...] = ()
         self._stop, self._go_on = threading.Event(), threading.Event()
         controls = view.controls(params)
         self.start_button = view.button("Start", "play", "success")
         self.pause_button = view.button("Pause", "pause", "")
         self.stop_button = view.button("Stop", "stop", "")
-        buttons = widgets.HBox([self.start_button, self.pause_button, self.stop_button])
-        fold = widgets.Accordion(
-            [widgets.HBox([controls["batch_size"], controls["seed"]])], titles=("More settings",)
-        )
         super().__init__(
             params=params,
             controls=controls,
-            rows=[widgets.HBox([controls["epochs"], controls["learning_rate"], buttons]), fold],
+            rows=view.rows(controls, [self.start_button, self.pause_button, self.stop_button]),
             buttons=[self.start_button],
             after=after,
         )
@@ -205,10 +207,11 @@ class TrainLab(Lab[TrainParams, TrainResult]):
             self._show_buttons("ready")
 
     def draw(self, params: TrainParams, result: TrainResult) -> Screen:
-        """Return curves, the run before as a ghost, a progress bar and the code."""
-        records = result.records
-        total = records[-1].total_steps if records else None
-        figures = plots.training_curves(records, total_steps=total, ghost=self._ghost)
+        """Return curves over their ghosts, a progress bar and the code."""
+        ghosts = {**self._given_ghost, view.RUN_BEFORE: self._ghost}
+        lasts = (run[-1] for run in (*self._given_ghost.values(), result.records) if run)
+        total = max((last.total_steps for last in lasts), default=None)
+        figures = plots.training_curves(result.records, total_steps=total, ghost=ghosts)
         headline, code = view.headline(params, result), view.code(self._model, params)
         return Screen(figures, headline, code=code)
 

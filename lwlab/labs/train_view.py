@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 from torch import nn
 
+from lwlab.labs.quantizing_code import preparation
 from lwlab.train import Record
 from lwlab.units import format_duration, format_percent
 
 if TYPE_CHECKING:
     from lwlab.labs.train import TrainParams, TrainResult
 
-__all__ = ["button", "code", "controls", "headline", "time_left"]
+__all__ = [
+    "RUN_BEFORE",
+    "button",
+    "code",
+    "controls",
+    "given_ghost",
+    "headline",
+    "rows",
+    "time_left",
+]
+
+RUN_BEFORE = "before"  # what the legend calls the run that the newest one took the place of
 
 
 def controls(params: TrainParams) -> dict[str, widgets.ValueWidget]:
@@ -38,6 +51,17 @@ def controls(params: TrainParams) -> dict[str, widgets.ValueWidget]:
         ),
         "seed": widgets.BoundedIntText(params.seed, 0, 2**31 - 1, description="Seed", **wide),
     }
+
+
+def rows(
+    controls: Mapping[str, widgets.Widget], buttons: Sequence[widgets.Button]
+) -> list[widgets.Widget]:
+    """Return what stands above the curves: controls with the buttons, and the rest in a fold."""
+    rest = widgets.HBox([controls["batch_size"], controls["seed"]])
+    return [
+        widgets.HBox([controls["epochs"], controls["learning_rate"], widgets.HBox(buttons)]),
+        widgets.Accordion([rest], titles=("More settings",)),
+    ]
 
 
 def button(text: str, icon: str, style: str) -> widgets.Button:
@@ -70,12 +94,45 @@ def headline(params: TrainParams, result: TrainResult) -> str:
 
 def code(model: nn.Module, params: TrainParams) -> str:
     """Return the lines of Python that repeat this training."""
-    name = type(model).__name__
-    return (
-        "from lwlab.train import fit\n\n"
-        f"# model: a fresh {name}; dataset: the one this lab was given\n"
-        f"for record in fit(model, dataset, epochs={params.epochs}, "
-        f"learning_rate={params.learning_rate:g},\n"
-        f"                  batch_size={params.batch_size}, seed={params.seed}):\n"
-        "    print(record.epoch, record.loss, record.validation_accuracy)"
+    imports, lines = preparation(model)
+    name = type(model).__name__.removeprefix("Parametrized")
+    rate = f"learning_rate={params.learning_rate:g}"
+    start = f"# model: {'your trained' if lines else 'a fresh'} {name}"
+    return "\n".join(
+        [
+            *imports,
+            "from lwlab.train import fit",
+            "",
+            f"{start}; dataset: the one this lab was given",
+            *lines,
+            f"for record in fit(model, dataset, epochs={params.epochs}, {rate},",
+            f"                  batch_size={params.batch_size}, seed={params.seed}):",
+            "    print(record.epoch, record.loss, record.validation_accuracy)",
+        ]
     )
+
+
+def given_ghost(ghost: Any, name: Any) -> dict[str, Sequence[Record]]:
+    """Return the records of a training by the name that a legend gives them; {} for None.
+
+    Raises:
+        TypeError: ``ghost`` is no sequence of records, or ``name`` no text.
+        ValueError: there are no records, or ``name`` is that of the run before.
+    """
+    if ghost is None:
+        return {}
+    listed = isinstance(ghost, Sequence)
+    if not listed or not all(isinstance(record, Record) for record in ghost):
+        raise TypeError(
+            f"ghost must be the records of a training, got {type(ghost).__name__}. Try "
+            f"list(fit(...)) or lab.result.records."
+        )
+    if not ghost:
+        raise ValueError(
+            "ghost must hold at least one record, got none. Leave it out for no ghost."
+        )
+    if not isinstance(name, str):
+        raise TypeError(f"ghost_name must be a text, got {name!r}.")
+    if name == RUN_BEFORE:
+        raise ValueError(f"ghost_name must not be {name!r}, which is the run before. Try 'float'.")
+    return {name: tuple(ghost)}

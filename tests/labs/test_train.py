@@ -10,7 +10,10 @@ from lwlab import data
 from lwlab.labs import TrainLab
 from lwlab.measure import accuracy
 from lwlab.models import SimpleCNN
-from lwlab.train import TrainingDivergedError, fit
+from lwlab.quantize import current_bits, prepare_, quantized_weights
+from lwlab.quantize.activations import prepare_activations, quantized_activations
+from lwlab.quantize.learning import learn_clips_, learn_steps_
+from lwlab.train import Record, TrainingDivergedError, fit
 
 LONG = 60
 
@@ -225,3 +228,126 @@ def test_a_penalty_and_ones_own_tensors(digits):
     model = torch.nn.Linear(5, 2)
     lab = TrainLab(model, own, epochs=2, penalty=lambda m: 10 * m.weight.abs().sum())
     assert lab.run().records[0].loss > 1
+
+
+def names_of(lab):
+    return [[trace.name for trace in figure.data] for figure in lab.live.screen.figures]
+
+
+def float_run(steps=40):
+    return [
+        Record(step, steps, 1, 1.0 / step, 0.5, 0.75 if step == steps else None, 1.0)
+        for step in range(10, steps + 1, 10)
+    ]
+
+
+def test_a_given_training_is_a_ghost_from_the_start_and_stays(digits):
+    lab = TrainLab(small(), digits, epochs=1, ghost=float_run(400), ghost_name="in float")
+    assert names_of(lab) == [["in float"], ["in float"]]
+    lab.run()
+    loss, accuracies = names_of(lab)
+    assert loss == ["in float", "loss"]
+    assert accuracies == ["in float", "train", "validation"]
+    # The longer of the two sets the end of the axis.
+    assert lab.live.screen.figures[0].layout.xaxis.range == (0, 400)
+    lab.run()
+    assert names_of(lab)[0] == ["in float", "before", "loss"]
+
+
+def test_the_records_of_another_lab_can_be_the_ghost(digits):
+    first = TrainLab(small(), digits, epochs=1)
+    records = first.run().records
+    lab = TrainLab(small(), digits, ghost=records)
+    assert names_of(lab)[0] == ["float"]
+    assert list(lab.live.screen.figures[0].data[0].y) == [record.loss for record in records]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "sentence"),
+    [
+        (
+            {"ghost": []},
+            ValueError,
+            "ghost must hold at least one record, got none. Leave it out for no ghost.",
+        ),
+        (
+            {"ghost": [1.0, 2.0]},
+            TypeError,
+            (
+                "ghost must be the records of a training, got list. Try list(fit(...)) or "
+                "lab.result.records."
+            ),
+        ),
+        (
+            {"ghost": float_run()[0]},
+            TypeError,
+            (
+                "ghost must be the records of a training, got Record. Try list(fit(...)) or "
+                "lab.result.records."
+            ),
+        ),
+        (
+            {"ghost": float_run(), "ghost_name": 3},
+            TypeError,
+            "ghost_name must be a text, got 3.",
+        ),
+        (
+            {"ghost": float_run(), "ghost_name": "before"},
+            ValueError,
+            "ghost_name must not be 'before', which is the run before. Try 'float'.",
+        ),
+    ],
+)
+def test_a_ghost_that_is_none_is_refused(digits, arguments, error, sentence):
+    with pytest.raises(error, match=f"^{re.escape(sentence)}$"):
+        TrainLab(small(), digits, **arguments)
+
+
+def quantized(trained, digits):
+    model = prepare_activations(trained, digits.train.take(500), num_bits=3)
+    prepare_(model, num_bits=2)
+    learn_steps_(model)
+    learn_clips_(model, points=["fc1"])
+    return model
+
+
+def test_a_model_with_learned_quantizers_starts_again_from_its_first_steps(digits, trained):
+    model = quantized(trained, digits)
+    first = {key: value.clone() for key, value in model.state_dict().items()}
+    lab = TrainLab(model, digits, epochs=2, ghost=float_run())
+    one = lab.run()
+    after = {key: value.clone() for key, value in model.state_dict().items()}
+    learned = [key for key in first if "log_" in key]
+    assert len(learned) == len(current_bits(model)) + len(quantized_activations(model))
+    assert all(not torch.equal(first[key], after[key]) for key in learned)
+    two = lab.run()
+    assert [r.loss for r in one.records] == [r.loss for r in two.records]
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, after[key])
+
+
+def test_the_code_of_a_quantized_model_quantizes_and_trains_the_same_one(digits, trained):
+    by_lab = quantized(trained, digits)
+    lab = TrainLab(by_lab, digits, epochs=2, seed=3)
+    lab.run()
+    code = lab.live.screen.code
+    assert "# model: your trained SimpleCNN; dataset: the one this lab was given\n" in code
+    namespace = {"model": trained, "dataset": digits}
+    exec(code, namespace)
+    by_code = namespace["model"]
+    assert current_bits(by_code) == current_bits(by_lab)
+    for name, weight in quantized_weights(by_code).items():
+        assert torch.equal(weight.dequantize(), quantized_weights(by_lab)[name].dequantize())
+    for key, value in by_code.state_dict().items():
+        assert torch.equal(value, by_lab.state_dict()[key])
+
+
+def test_the_code_of_a_float_model_is_as_short_as_ever(digits):
+    lab = TrainLab(small(), digits, epochs=3)
+    assert lab.live.screen.code == (
+        "from lwlab.train import fit\n\n"
+        "# model: a fresh SimpleCNN; dataset: the one this lab was given\n"
+        "for record in fit(model, dataset, epochs=3, learning_rate=0.002,\n"
+        "                  batch_size=64, seed=0):\n"
+        "    print(record.epoch, record.loss, record.validation_accuracy)"
+    )

@@ -42,6 +42,23 @@ def test_an_earlier_training_is_a_pale_dotted_line_behind(record):
     assert loss.layout.yaxis.range == (0, pytest.approx(4.2))
 
 
+def test_several_earlier_trainings_have_names_and_lines_of_their_own(record):
+    ghosts = {
+        "a <b>bold</b> one": [record(10, 4.0, 0.1, 0.25)],
+        "before": [record(20, 3.0, 0.2, 0.3)],
+        "none": [],
+    }
+    loss, accuracy = training_curves([record(10, 2.0, 0.3, 0.4)], ghost=ghosts)
+    safe = "a &lt;b&gt;bold&lt;/b&gt; one"
+    assert list(lines(loss)) == [safe, "before", "loss"]
+    assert lines(accuracy)[safe] == ([10], [25.0])
+    assert len({trace.line.dash for trace in loss.data}) == 3
+    assert "<b>" not in loss.data[0].hovertemplate
+    assert describe(accuracy) == (
+        "Accuracy against step; validation: 40.0 %. a <b>bold</b> one: 25.0 %."
+    )
+
+
 def test_a_loss_that_is_not_finite_leaves_the_axis_where_it_was(record):
     loss, _ = training_curves([record(1, 2.0), record(2, math.inf), record(3, math.nan)])
     assert loss.layout.yaxis.range == (0, pytest.approx(2.1))

@@ -16,6 +16,8 @@ from lwlab.quantize.preparing import current_bits, prepare_
 from lwlab.quantize.sharing import current_codebooks, share_weights_, unshare_weights_
 from lwlab.train import fit
 
+NAMES = ("fc1", "fc2", "fc3")
+
 
 class Keep(nn.Module):
     """A mask, as pruning puts one on."""
@@ -103,20 +105,30 @@ def test_centroids_can_be_quantized_on_top():
     assert all(len(row.unique()) <= 8 for row in net[0].weight)
 
 
-def test_training_the_centroids_brings_accuracy_back():
+@pytest.mark.parametrize(("clusters", "initialization"), [(2, "linear"), (3, "random")])
+def test_training_moves_the_centroids_alone_and_brings_accuracy_back(clusters, initialization):
     digits = data.load("digits")
     with seeded(0):
         net = LeNet300(digits.input_shape, digits.num_classes)
-    for _ in fit(net, digits, epochs=2, seed=0):
+    for _ in fit(net, digits, epochs=3, seed=0):
         pass
-    share_weights_(net, num_clusters=2)
-    shared = accuracy(net, digits.validation).value
-    codes = current_codebooks(net)["fc1"].codes
-    for _ in fit(net, digits, epochs=2, seed=0, learning_rate=3e-3):
+    before = accuracy(net, digits.validation).value
+    weights = {name: net.get_submodule(name).weight.detach().clone() for name in NAMES}
+    share_weights_(net, num_clusters=clusters, initialization=initialization)
+    shared, first = accuracy(net, digits.validation).value, current_codebooks(net)
+    for _ in fit(net, digits, epochs=3, seed=0, learning_rate=3e-3):
         pass
-    assert accuracy(net, digits.validation).value > shared
-    assert torch.equal(current_codebooks(net)["fc1"].codes, codes)
-    assert len(net.fc1.weight.unique()) == 2
+    tuned = accuracy(net, digits.validation).value
+    assert before - shared > 0.03  # sharing costs something,
+    assert tuned - shared > 0.5 * (before - shared)  # and most of it comes back
+    for name, codebook in current_codebooks(net).items():
+        assert torch.equal(codebook.codes, first[name].codes)
+        assert bool((codebook.centroids != first[name].centroids).all())
+        assert torch.equal(codebook.dequantize(), net.get_submodule(name).weight)
+        assert len(net.get_submodule(name).weight.unique()) == clusters
+    unshare_weights_(net)
+    for name in NAMES:  # the float weights behind were not touched
+        assert torch.equal(net.get_submodule(name).weight, weights[name])
 
 
 def test_the_model_says_how_many_values_it_has():
