@@ -43,6 +43,21 @@ lab = PruneLab(model, dataset, sparsity=0.3)
 lab.add_class("bench-lab")
 lab
 """
+QUANTIZE = """
+from lwlab import data
+from lwlab.labs.quantize import QuantizeLab
+from lwlab.models import SimpleCNN
+from lwlab.train import fit
+dataset = data.load("digits")
+model = SimpleCNN(dataset.input_shape, dataset.num_classes)
+for record in fit(model, dataset, epochs=10, steps_per_record=20):
+    if record.step >= 100: break
+lab = QuantizeLab(model, dataset, bits=4, rule="{rule}")
+lab.add_class("bench-lab")
+if {forgetful}:
+    lab.live.observe(lambda _: lab._bench.quantizers.forget(), names="content")
+lab
+"""
 CHANNELS = """
 from lwlab import data
 from lwlab.labs import ChannelLab
@@ -142,22 +157,31 @@ def burst(page: Page, handle: str, presses: int = 60) -> tuple[float, str]:
     return page.evaluate("() => window.__drawn - window.__last"), readout
 
 
-def bench_prune(page: Page, moves: int) -> None:
-    """Floor and PruneLab on digits, on one page."""
-    lab_handle = ".bench-lab .noUi-handle"
-    for attempt in range(3):
+def bench_beside_floor(page: Page, name: str, moves: int, rounds: int, wanted: int) -> None:
+    """Floor of a page and the first slider of its lab, in turn."""
+    for attempt in range(rounds):
         floor = percentiles(
             timed_moves(page, ".floor-slider .noUi-handle", ".floor-label", None, moves)
         )
         lab = percentiles(
-            timed_moves(page, lab_handle, ".bench-lab .lwlab-live", "data-drawn", moves)
+            timed_moves(
+                page, ".bench-lab .noUi-handle", ".bench-lab .lwlab-live", "data-drawn", moves
+            )
         )
         print(f"round {attempt + 1}, {moves} moves, p50 / p95 in ms")
-        print(f"  floor     {floor[0]:6.1f} / {floor[1]:6.1f}")
-        print(f"  PruneLab  {lab[0]:6.1f} / {lab[1]:6.1f}")
+        print(f"  {'floor':12s} {floor[0]:6.1f} / {floor[1]:6.1f}")
+        print(f"  {name:12s} {lab[0]:6.1f} / {lab[1]:6.1f}")
         ratios = lab[0] / floor[0], lab[1] / floor[1]
-        print(f"  ratio     {ratios[0]:6.2f} / {ratios[1]:6.2f}  (wanted at most 4 / 4)")
-    after, readout = burst(page, lab_handle)
+        print(
+            f"  {'ratio':12s} {ratios[0]:6.2f} / {ratios[1]:6.2f}"
+            f"  (wanted at most {wanted} / {wanted})"
+        )
+
+
+def bench_prune(page: Page, moves: int) -> None:
+    """Floor and PruneLab on digits, on one page."""
+    bench_beside_floor(page, "PruneLab", moves, rounds=3, wanted=4)
+    after, readout = burst(page, ".bench-lab .noUi-handle")
     shown = page.locator(".bench-lab .lwlab-headline").inner_text().replace("\n", " ")
     print(f"  60 quick moves: the last at {readout}, drawn {after:.0f} ms after it (wanted 150)")
     print(f"    on screen: {shown[:160]}")
@@ -240,6 +264,17 @@ def part_prune(browser: Browser, server: Server, moves: int) -> None:
         bench_prune(page, moves)
 
 
+def part_quantize(browser: Browser, server: Server, moves: int) -> None:
+    """As it is used, where a width that was tried before is remembered; and with all found anew."""
+    for rule, forgetful in (("min_max", False), ("min_max", True), ("mean_squared", True)):
+        memory = "found anew at each move" if forgetful else "remembered"
+        print(f"QuantizeLab on digits, a scale for each channel by {rule}, {memory}")
+        name = f"quantize_{rule}_{forgetful}.ipynb"
+        notebook(server.folder, name, FLOOR, QUANTIZE.format(rule=rule, forgetful=forgetful))
+        with closing(opened(browser, server, name)) as page:
+            bench_beside_floor(page, "QuantizeLab", moves, rounds=3, wanted=5)
+
+
 def part_fashion(browser: Browser, server: Server, moves: int) -> None:
     notebook(server.folder, "fashion.ipynb", LAB.format(name="fashion_mnist", epochs=1))
     with closing(opened(browser, server, "fashion.ipynb")) as page:
@@ -261,6 +296,7 @@ def part_eight(browser: Browser, server: Server, moves: int) -> None:
 
 PARTS = {
     "prune": part_prune,
+    "quantize": part_quantize,
     "fashion": part_fashion,
     "channels": part_channels,
     "eight": part_eight,

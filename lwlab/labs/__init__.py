@@ -2,12 +2,13 @@
 
 from lwlab.labs.base import Lab
 from lwlab.labs.channel import ChannelLab, ChannelParams, ChannelResult
-from lwlab.labs.click import Click
+from lwlab.labs.click import Click, Drag
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.criteria import CriteriaLab, CriteriaParams, CriteriaResult
 from lwlab.labs.live_plot import LivePlot, Screen
 from lwlab.labs.penalty import PenaltyLab, PenaltyParams, PenaltyResult, PenaltyRun
 from lwlab.labs.prune import PruneLab, PruneParams, PruneResult
+from lwlab.labs.quantize import QuantizeLab, QuantizeParams, QuantizeResult
 from lwlab.labs.rounding import RoundingLab, RoundingParams, RoundingResult
 from lwlab.labs.sensitivity import SensitivityLab, SensitivityParams, SensitivityResult
 from lwlab.labs.train import TrainLab, TrainParams, TrainResult
@@ -20,6 +21,7 @@ __all__ = [
     "CriteriaLab",
     "CriteriaParams",
     "CriteriaResult",
+    "Drag",
     "Gate",
     "Lab",
     "LivePlot",
@@ -31,6 +33,9 @@ __all__ = [
     "PruneLab",
     "PruneParams",
     "PruneResult",
+    "QuantizeLab",
+    "QuantizeParams",
+    "QuantizeResult",
     "RoundingLab",
     "RoundingParams",
     "RoundingResult",

@@ -14,6 +14,8 @@ from lwlab.units import format_bytes, format_count, format_percent, format_point
 
 __all__ = ["bar", "class_rows", "file_bars", "file_parts", "layer_rows", "panel"]
 
+_RARE = ("codebook", "other")
+
 
 def panel(title: str, rows: Sequence[tuple[str, str, str]]) -> str:
     """Return a titled table of (name, bar, text) rows; ``bar`` is HTML, the others plain text."""
@@ -56,14 +58,18 @@ def class_rows(
 
 
 def file_parts(breakdown: Breakdown) -> dict[str, int]:
-    """Return the bytes of a file by part, for ``file_bars``; ``other`` only where there is some."""
+    """Return the bytes of a file by part, for ``file_bars``.
+
+    ``codebook`` and ``other`` only where there is some.
+    """
     parts = {
         "values": breakdown.values,
         "positions": breakdown.positions,
+        "codebook": breakdown.codebook,
         "other": breakdown.other,
         "header": breakdown.header,
     }
-    return {name: size for name, size in parts.items() if size or name != "other"}
+    return {name: size for name, size in parts.items() if size or name not in _RARE}
 
 
 def file_bars(parts: Mapping[str, int], *, baseline_bytes: int) -> list[tuple[str, str, str]]:

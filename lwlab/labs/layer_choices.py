@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -16,23 +16,37 @@ __all__ = ["LayerChoices"]
 _LONGEST_LAYER = 28
 
 
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:g} %"
+
+
 class LayerChoices(widgets.VBox):
     """One slider a layer, under each other; each stands at one of ``options``.
 
     Args:
         layers: names of the layers.
-        options: fractions, rising; all sliders start at the first one.
+        options: values from left to right; all sliders start at the first one.
+        what: what is chosen, for the sentence about a value that is none of them.
+        shown: turns an option into what stands beside its slider.
 
     Attributes:
-        value: fraction by layer name; setting it moves the sliders.
+        value: option by layer name; setting it moves the sliders.
         disabled: whether the sliders can be moved.
     """
 
     value = traitlets.Dict()
     disabled = traitlets.Bool(False)
 
-    def __init__(self, layers: Sequence[str], options: Sequence[float]) -> None:
-        labels = [(f"{100 * option:g} %", option) for option in options]
+    def __init__(
+        self,
+        layers: Sequence[str],
+        options: Sequence[Any],
+        *,
+        what: str = "sparsity",
+        shown: Callable[[Any], str] = _percent,
+    ) -> None:
+        labels = [(shown(option), option) for option in options]
+        self._what = what
         self.sliders = {
             name: widgets.SelectionSlider(
                 options=labels,
@@ -47,7 +61,7 @@ class LayerChoices(widgets.VBox):
         for slider in self.sliders.values():
             slider.observe(self._on_slider, names="value")
 
-    def merged(self, choices: Mapping[str, float]) -> dict[str, float]:
+    def merged(self, choices: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``value`` with ``choices`` in place of what they name; nothing is moved.
 
         Raises:
@@ -57,8 +71,8 @@ class LayerChoices(widgets.VBox):
             check_choice("layer", name, self.sliders)
             allowed = [option for _, option in self.sliders[name].options]
             if choice not in allowed:
-                listed = ", ".join(f"{option:g}" for option in allowed)
-                raise ValueError(f"sparsity must be one of {listed}, got {choice!r}.")
+                listed = ", ".join(_plain(option) for option in allowed)
+                raise ValueError(f"{self._what} must be one of {listed}, got {choice!r}.")
         return {**self.value, **choices}
 
     def _on_slider(self, _change: Any) -> None:
@@ -81,3 +95,7 @@ class LayerChoices(widgets.VBox):
     def _show_disabled(self, _change: Any) -> None:
         for slider in self.sliders.values():
             slider.disabled = self.disabled
+
+
+def _plain(option: Any) -> str:
+    return repr(option) if isinstance(option, str) else f"{option:g}"

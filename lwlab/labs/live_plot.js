@@ -104,19 +104,31 @@ function drawFigure(Plotly, cell, json, width, textColor) {
     cell.setAttribute("role", "img");
     cell.setAttribute("aria-label", summary);
   }
-  const config = { displayModeBar: false, responsive: false, typesetMath: false };
+  const edits = { shapePosition: Boolean(figure.layout.meta?.draggable) };
+  // Plotly would keep a line where it was pulled, whatever the new figure says: each is a new one.
+  if (edits.shapePosition) layout.editrevision = performance.now();
+  const config = { displayModeBar: false, responsive: false, typesetMath: false, edits };
   return Plotly.react(cell, figure.data, layout, config);
 }
 
 // Once for each cell: a redraw keeps the listener. Before its first figure a cell has no `on`.
-function listenForClicks(model, cell) {
+function listen(model, cell) {
   if (cell.lwlabListens) return;
   cell.lwlabListens = true;
+  const figure = () => [...cell.parentElement.children].indexOf(cell);
   cell.on("plotly_click", ({ points: [point] }) => {
     if (!model.get("clickable") || !point) return;
-    const figure = [...cell.parentElement.children].indexOf(cell);
     const { x, y, customdata = null } = point;
-    model.send({ kind: "click", figure, x, y, customdata });
+    model.send({ kind: "click", figure: figure(), x, y, customdata });
+  });
+  // Of an upright line only the way along x counts; what else was pulled is drawn back in place.
+  cell.on("plotly_relayout", (changes) => {
+    for (const [name, x] of Object.entries(changes)) {
+      const [, shape] = name.match(/^shapes\[(\d+)\]\.x[01]$/) ?? [];
+      if (shape === undefined || !Number.isFinite(x)) continue;
+      model.send({ kind: "drag", figure: figure(), shape: Number(shape), x });
+      break;
+    }
   });
 }
 
@@ -162,7 +174,7 @@ function render({ model, el }) {
     const widths = cells.map((cell) => cell.clientWidth);
     const drawn = figures.map((json, i) => drawFigure(Plotly, cells[i], json, widths[i], textColor));
     await Promise.all(drawn);
-    cells.forEach((cell) => listenForClicks(model, cell));
+    cells.forEach((cell) => listen(model, cell));
     page.root.dataset.width = gridWidth;
     return true;
   }

@@ -26,10 +26,10 @@ from ipywidgets import Widget, widget_serialization
 from plotly.graph_objects import Figure
 
 from lwlab.checks import check_count
-from lwlab.labs.click import Click, read_click
+from lwlab.labs.click import Click, Drag, read_click, read_drag
 from lwlab.plots.snapshot import snapshot_png
 
-__all__ = ["Click", "LivePlot", "Screen", "error_text", "with_png"]
+__all__ = ["Click", "Drag", "LivePlot", "Screen", "error_text", "with_png"]
 
 _HERE = Path(__file__).parent
 
@@ -95,6 +95,8 @@ class LivePlot(anywidget.AnyWidget):
         self._columns = columns
         self._version = 0
         self._on_click: list[Callable[[Click], None]] = []
+        self._on_drag: list[Callable[[Drag], None]] = []
+        self.on_msg(self._on_page_message)
         self.screen = Screen()
         self.show(Screen(figures))
 
@@ -122,21 +124,31 @@ class LivePlot(anywidget.AnyWidget):
 
         A callback that fails shows its sentence as an error mark.
         """
-        if not self._on_click:
-            self.on_msg(self._on_page_message)
         self._on_click.append(callback)
         self.clickable = True
 
+    def on_drag(self, callback: Callable[[Drag], None]) -> None:
+        """Call ``callback(drag)`` whenever a line of a figure is dragged on a page.
+
+        The lines of a figure can be dragged where its ``layout.meta`` says ``draggable``. A
+        callback that fails shows its sentence as an error mark.
+        """
+        self._on_drag.append(callback)
+
     def _on_page_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        click = read_click(content, len(self.screen.figures))
-        # A page cannot click on what it does not show.
-        if click is None or self.status["kind"] == "locked":
+        figures = self.screen.figures
+        click = read_click(content, len(figures))
+        drag = read_drag(content, [len(figure.layout.shapes or ()) for figure in figures])
+        # A page cannot touch what it does not show.
+        if self.status["kind"] == "locked":
             return
-        for callback in self._on_click:
+        calls = [(call, click) for call in self._on_click if click is not None]
+        calls += [(call, drag) for call in self._on_drag if drag is not None]
+        for callback, event in calls:
             try:
-                callback(click)
+                callback(event)
             except Exception as error:
-                # ipywidgets would only log it; whoever clicked must see it.
+                # ipywidgets would only log it; whoever touched it must see it.
                 self.mark("error", error_text(error))
 
     def png(self) -> bytes:

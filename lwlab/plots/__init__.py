@@ -7,6 +7,7 @@ from lwlab.plots.curves import training_curves
 from lwlab.plots.groups import channel_groups
 from lwlab.plots.heatmap import sensitivity_heatmap
 from lwlab.plots.histogram import WeightBins, bin_weights, weight_histogram
+from lwlab.plots.quantization import grid_histogram, layer_error_bars
 from lwlab.plots.recovery import recovery_curve
 from lwlab.plots.rounding import grid_lines, number_table
 from lwlab.plots.sparsity import accuracy_against_sparsity
@@ -23,8 +24,10 @@ __all__ = [
     "criteria_curves",
     "criteria_strip",
     "describe",
+    "grid_histogram",
     "grid_lines",
     "layer_bars",
+    "layer_error_bars",
     "number_table",
     "per_class_bars",
     "recovery_curve",

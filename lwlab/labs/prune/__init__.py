@@ -1,8 +1,8 @@
 """PruneLab: a package of its own, since it has many rooms; ``lab`` is the door.
 
 ``params`` is what it is asked for, ``cutting`` and ``criteria`` prune, ``tuning`` and ``scanning``
-take long, ``measuring`` and ``damage`` score, ``view``, ``details`` and ``code`` show, ``controls``
-and ``desk`` are its widgets.
+take long, ``measuring`` scores, ``view`` and ``code`` show, ``controls`` and ``desk`` are its
+widgets.
 """
 
 from lwlab.labs.prune.lab import PruneLab

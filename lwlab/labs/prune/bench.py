@@ -9,12 +9,13 @@ from torch import nn
 
 from lwlab.data import Dataset
 from lwlab.labs.contract import Part
+from lwlab.labs.estimate import estimate_label
 from lwlab.labs.prune.criteria import Criteria
 from lwlab.labs.prune.cutting import Cutter
 from lwlab.labs.prune.measuring import Meter
 from lwlab.labs.prune.params import PruneParams
 from lwlab.labs.prune.result import PruneResult
-from lwlab.labs.prune.scanning import Scans
+from lwlab.labs.prune.scanning import PruningScans
 from lwlab.labs.prune.tuning import FineTuning, Untuned
 
 __all__ = ["Bench"]
@@ -39,7 +40,7 @@ class Bench:
     def __init__(self, model: nn.Module, dataset: Dataset) -> None:
         self._model, self._dataset = model, dataset
         self.criteria = Criteria(model, dataset)
-        self.scans = Scans(model, dataset.validation, self.criteria)
+        self.scans = PruningScans(model, dataset.validation, self.criteria)
         self._cutter = Cutter(model, self.criteria)
         self._meter = Meter(model, dataset)
         self._tuning: FineTuning | None = None
@@ -104,7 +105,7 @@ class Bench:
         tuned = tuning is not None and tuning.ended
         network = tuning.network if tuned else self._cutter.pruned(params)
         for measured in self._meter.results(network, show=params.show):
-            estimate = self._meter.estimate(measured)
+            estimate = estimate_label(measured.accuracy, self._dataset.validation)
             if tuning is not None and not tuned and not estimate:
                 tuning.untuned = Untuned(measured.accuracy, measured.size_bytes)
             result = dataclasses.replace(

@@ -8,14 +8,13 @@ from typing import Any
 import ipywidgets as widgets
 from torch import Tensor
 
+from lwlab.labs.controls import WIDE, WRAP, in_sight, labelled, slider, toggles
 from lwlab.labs.prune.criteria import CRITERIA
 from lwlab.labs.prune.desk import Desk
 from lwlab.labs.prune.params import PATTERNS, PruneParams
 
 __all__ = ["Buttons", "controls", "rows"]
 
-_WIDE = {"style": {"description_width": "initial"}}
-_WRAP = {"flex_flow": "row wrap"}
 _SLIDERS = ("sparsity", "threshold", "deviations", "pattern")
 
 
@@ -51,7 +50,7 @@ def controls(params: PruneParams, weights: dict[str, Tensor], desk: Desk) -> dic
     return {
         **_ways(params, max(float(weight.abs().max()) for weight in weights.values())),
         "layer_sparsities": desk.choices,
-        "scope": _toggles(
+        "scope": toggles(
             params.scope,
             **{"global": ("global", "one ranking of all weights")},
             layer=("layer", "the same share of each layer"),
@@ -61,10 +60,10 @@ def controls(params: PruneParams, weights: dict[str, Tensor], desk: Desk) -> dic
             value=params.criterion,
             description="Criterion",
             layout={"width": "250px"},
-            **_WIDE,
+            **WIDE,
         ),
         **_tuning(params),
-        "show": _toggles(
+        "show": toggles(
             params.show,
             layers=("layers", "zeros in each layer, bytes of the file"),
             classes=("classes", "accuracy of each class, before and after"),
@@ -77,7 +76,7 @@ def controls(params: PruneParams, weights: dict[str, Tensor], desk: Desk) -> dic
 def _ways(params: PruneParams, largest: float) -> dict[str, widgets.ValueWidget]:
     """Return what chooses the way to cut, and the control of each way but the desk's."""
     return {
-        "by": _toggles(
+        "by": toggles(
             params.by,
             sparsity=("sparsity", "a share of the weights, the least important first"),
             threshold=("threshold", "all weights smaller than a number"),
@@ -85,17 +84,17 @@ def _ways(params: PruneParams, largest: float) -> dict[str, widgets.ValueWidget]
             n_of_m=("N of M", "all but N of every M neighbours, as sparse hardware wants it"),
             layers=("layers", "a share of its own for each layer, in the fold below"),
         ),
-        "sparsity": _slider("Sparsity", params.sparsity, 0.995, step=0.005, shown_as=".1%"),
-        "threshold": _slider(
+        "sparsity": slider("Sparsity", params.sparsity, 0.995, step=0.005, shown_as=".1%"),
+        "threshold": slider(
             "Threshold", params.threshold, largest, step=largest / 400, shown_as=".4f"
         ),
-        "deviations": _slider("Threshold in std", params.deviations, 4, step=0.02, shown_as=".2f"),
+        "deviations": slider("Threshold in std", params.deviations, 4, step=0.02, shown_as=".2f"),
         "pattern": widgets.Dropdown(
             options=[(pattern.replace(":", " of "), pattern) for pattern in PATTERNS],
             value=params.pattern,
             description="Keep",
             layout={"width": "160px"},
-            **_WIDE,
+            **WIDE,
         ),
     }
 
@@ -104,7 +103,7 @@ def _tuning(params: PruneParams) -> dict[str, widgets.ValueWidget]:
     exponent = math.log10(params.learning_rate)
     return {
         "epochs": widgets.IntSlider(
-            params.epochs, 1, max(30, params.epochs), description="Epochs", **_WIDE
+            params.epochs, 1, max(30, params.epochs), description="Epochs", **WIDE
         ),
         "learning_rate": widgets.FloatLogSlider(
             params.learning_rate,
@@ -113,9 +112,9 @@ def _tuning(params: PruneParams) -> dict[str, widgets.ValueWidget]:
             step=0.1,
             description="Learning rate",
             readout_format=".2g",
-            **_WIDE,
+            **WIDE,
         ),
-        "schedule": _toggles(
+        "schedule": toggles(
             params.schedule,
             one_shot=("one shot", "cut, then train"),
             linear=("linear", "raise the sparsity evenly from epoch to epoch"),
@@ -124,38 +123,12 @@ def _tuning(params: PruneParams) -> dict[str, widgets.ValueWidget]:
     }
 
 
-def _toggles(value: str, **choices: tuple[str, str]) -> widgets.ToggleButtons:
-    """Return buttons of which one is down; a choice is (text, tooltip) by its value."""
-    return widgets.ToggleButtons(
-        options=[(text, name) for name, (text, _) in choices.items()],
-        value=value,
-        tooltips=[tooltip for _, tooltip in choices.values()],
-        style={"button_width": "84px"},
-    )
-
-
-def _slider(
-    name: str, value: float, top: float, *, step: float, shown_as: str
-) -> widgets.FloatSlider:
-    """Return a slider from 0 to ``top``, or to its first value where that lies beyond."""
-    return widgets.FloatSlider(
-        value,
-        min=0,
-        max=max(top, value),
-        step=step,
-        description=name,
-        readout_format=shown_as,
-        layout={"width": "420px"},
-        **_WIDE,
-    )
-
-
 def rows(parts: dict[str, Any], desk: Desk, buttons: Buttons) -> list[widgets.Widget]:
     """Return the rows of controls; only what counts for the chosen way is in sight."""
     hint = widgets.Label("Move the sliders of the fold below.")
-    scope = _labelled("Scope", parts["scope"])
-    tuning = widgets.HBox([parts["epochs"], parts["learning_rate"]], layout=_WRAP)
-    schedule = _labelled("Pruning while it trains", parts["schedule"])
+    scope = labelled("Scope", parts["scope"])
+    tuning = widgets.HBox([parts["epochs"], parts["learning_rate"]], layout=WRAP)
+    schedule = labelled("Pruning while it trains", parts["schedule"])
     folds = widgets.Accordion(
         [widgets.VBox([scope, tuning, schedule]), desk.box],
         titles=("Scope and fine-tuning", "Layer by layer"),
@@ -164,10 +137,10 @@ def rows(parts: dict[str, Any], desk: Desk, buttons: Buttons) -> list[widgets.Wi
     _show_what_counts(parts, hint, scope, folds)
     ways = [parts[name] for name in _SLIDERS]
     return [
-        widgets.HBox([widgets.Label("Prune by"), parts["by"], *ways, hint], layout=_WRAP),
-        widgets.HBox([parts["criterion"], buttons.tune, buttons.test, buttons.stop], layout=_WRAP),
+        widgets.HBox([widgets.Label("Prune by"), parts["by"], *ways, hint], layout=WRAP),
+        widgets.HBox([parts["criterion"], buttons.tune, buttons.test, buttons.stop], layout=WRAP),
         folds,
-        _labelled("Show below", parts["show"]),
+        labelled("Show below", parts["show"]),
     ]
 
 
@@ -179,20 +152,12 @@ def _show_what_counts(
     def update(*_: object) -> None:
         way = parts["by"].value
         for name in _SLIDERS:
-            _in_sight(parts[name], name == ("pattern" if way == "n_of_m" else way))
-        _in_sight(hint, way == "layers")
-        _in_sight(scope, way == "sparsity")
-        _in_sight(parts["criterion"], way not in ("threshold", "deviations"))
+            in_sight(parts[name], name == ("pattern" if way == "n_of_m" else way))
+        in_sight(hint, way == "layers")
+        in_sight(scope, way == "sparsity")
+        in_sight(parts["criterion"], way not in ("threshold", "deviations"))
         if way == "layers":
             folds.selected_index = 1
 
     parts["by"].observe(update, names="value")
     update()
-
-
-def _labelled(text: str, control: widgets.Widget) -> widgets.HBox:
-    return widgets.HBox([widgets.Label(text), control], layout=_WRAP)
-
-
-def _in_sight(widget: widgets.Widget, shown: bool) -> None:
-    widget.layout.display = None if shown else "none"

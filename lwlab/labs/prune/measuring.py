@@ -8,10 +8,9 @@ from torch import nn
 
 from lwlab import measure, packing
 from lwlab.data import Dataset
+from lwlab.labs.damage import DamageMeter
 from lwlab.labs.prune.cutting import all_masks
-from lwlab.labs.prune.damage import DamageMeter
 from lwlab.labs.prune.result import PruneResult
-from lwlab.units import format_count
 
 __all__ = ["Meter"]
 
@@ -41,13 +40,3 @@ class Meter:
             wanted = show != "layers" and accuracy.total == len(self._split)
             damage = self._damage.damage(network) if wanted else None
             yield PruneResult(accuracy, breakdown, sparsity, masks, damage=damage)
-
-    def estimate(self, result: PruneResult) -> str:
-        """Return how to label a result from a part of the split; empty for the whole."""
-        seen, everything = result.accuracy.total, len(self._split)
-        if seen == everything:
-            return ""
-        return (
-            f"Estimate from {format_count(seen)} of {format_count(everything)} validation "
-            f"examples; the rest is being scored."
-        )

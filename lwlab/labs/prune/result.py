@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from lwlab import measure, packing
-from lwlab.labs.prune.damage import Damage
+from lwlab.labs.damage import Damage
 from lwlab.labs.prune.tuning import Recovery
 from lwlab.prune.sensitivity_table import Sensitivity
 

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from lwlab import plots
 from lwlab.data import Dataset
+from lwlab.labs.damage_view import damage_html
 from lwlab.labs.html_bars import file_bars, file_parts, layer_rows, panel
 from lwlab.labs.live_plot import Screen
 from lwlab.labs.prune.bench import Bench
 from lwlab.labs.prune.code import code
-from lwlab.labs.prune.details import classes_html, flips_html
 from lwlab.labs.prune.params import PruneParams
 from lwlab.labs.prune.result import PruneResult
 from lwlab.labs.prune.tuning import Recovery, steps_per_record
@@ -103,11 +103,7 @@ class PruneView:
             layers = layer_rows(self._names, zeros, self._counts)
             file = file_bars(file_parts(result.breakdown), baseline_bytes=before)
             return panel("Zeros in each layer", layers) + panel("The file, byte by byte", file)
-        if result.damage is None:
-            return "Shown as soon as the whole validation split is scored."
-        if params.show == "classes":
-            return classes_html(result.damage, self._dataset.class_names)
-        return flips_html(result.damage, self._dataset)
+        return damage_html(result.damage, params.show, self._dataset, "before pruning")
 
     def _headline(self, params: PruneParams, result: PruneResult) -> str:
         before, now = self._baseline.accuracy, result.accuracy

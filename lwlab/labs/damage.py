@@ -16,7 +16,7 @@ PerClass = tuple[measure.Accuracy | None, ...]
 
 @dataclass(frozen=True, eq=False)
 class Damage:
-    """The network on screen beside the one before pruning, on the validation split.
+    """The network on screen beside the one that nothing was done to, on the validation split.
 
     Attributes:
         before, after: accuracy of each class; None for a class without examples.
@@ -34,7 +34,7 @@ class DamageMeter:
     """Compares networks with ``model``, which is run once, when it is first needed.
 
     Args:
-        model: the unpruned network.
+        model: the network as it came.
         split: what both are compared on.
         num_classes: how many there are.
     """

@@ -1,4 +1,4 @@
-"""What PruneLab shows below its plots: layers and file, classes, or the examples that flip."""
+"""Damage as it is seen below the plots of a lab: the classes, and the examples that flip."""
 
 from __future__ import annotations
 
@@ -9,29 +9,45 @@ from html import escape
 from torch import Tensor
 
 from lwlab.data import Dataset
+from lwlab.labs.damage import Damage
 from lwlab.labs.html_bars import class_rows, panel
-from lwlab.labs.prune.damage import Damage
 from lwlab.measure import NO_ANSWER, Accuracy
 from lwlab.plots.thumbnail import is_picture, thumbnail_png
 
-__all__ = ["classes_html", "flips_html"]
+__all__ = ["classes_html", "damage_html", "flips_html"]
 
 _SHOWN_EXAMPLES = 12
 _CLASSES_IN_ONE_COLUMN = 6
 _PICTURE = "width:56px;height:56px;object-fit:contain;image-rendering:pixelated;background:#000"
 
 
-def classes_html(damage: Damage, class_names: Sequence[str]) -> str:
-    """Return a bar for each class, with a line where it was before pruning."""
+def damage_html(damage: Damage | None, show: str, dataset: Dataset, before: str) -> str:
+    """Return what ``show``, ``classes`` or ``flips``, asks for.
+
+    Args:
+        damage: None while it is still being measured.
+        show: which view.
+        dataset: for names and pictures.
+        before: what was done to the network: ``before pruning``, ``in float``.
+    """
+    if damage is None:
+        return "Shown as soon as the whole validation split is scored."
+    if show == "classes":
+        return classes_html(damage, dataset.class_names, before)
+    return flips_html(damage, dataset, before)
+
+
+def classes_html(damage: Damage, class_names: Sequence[str], before: str) -> str:
+    """Return a bar for each class, with a line where it was before."""
     rows = class_rows(class_names, _values(damage.before), _values(damage.after))
-    title = "Right in each class; the line is before pruning"
+    title = f"Right in each class; the line is {before}"
     if len(rows) <= _CLASSES_IN_ONE_COLUMN:
         return panel(title, rows)
     half = -(-len(rows) // 2)
     return panel(title, rows[:half]) + panel("The other classes", rows[half:])
 
 
-def flips_html(damage: Damage, dataset: Dataset) -> str:
+def flips_html(damage: Damage, dataset: Dataset, before: str) -> str:
     """Return how many examples broke and were repaired, and the first that broke."""
     flips = damage.flips
     broken = flips.broken[:_SHOWN_EXAMPLES]
@@ -39,7 +55,7 @@ def flips_html(damage: Damage, dataset: Dataset) -> str:
     shown = f", {some} below" if len(broken) else ""
     return (
         '<div style="flex:1 1 100%;padding:4px 0">'
-        f"<b>{len(flips.broken)}</b> right before pruning and wrong now{shown}; "
+        f"<b>{len(flips.broken)}</b> right {before} and wrong now{shown}; "
         f"<b>{len(flips.repaired)}</b> wrong before and right now. Two equally good networks "
         f"would differ so much with p = {flips.p_value:.2g} (McNemar).</div>"
         f"{_examples(broken, damage.answers, dataset)}"
