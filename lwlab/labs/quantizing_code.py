@@ -138,10 +138,6 @@ def _imports(calls: list[str], fakes: list[nn.Module]) -> list[str]:
     parts = {type(fake.range_rule).__name__ for fake in fakes}
     parts |= {type(fake.granularity).__name__ for fake in fakes if isinstance(fake, FakeQuantize)}
     named = sorted(part for part in parts if f"={part}(" in text)
-    homes = {
-        "lwlab.quantize": [*named, "prepare_"],
-        "lwlab.quantize.activations": ["prepare_activations"],
-        "lwlab.quantize.learning": ["learn_clips_", "learn_steps_"],
-    }
-    used = {module: [n for n in names if f"{n}(" in text] for module, names in homes.items()}
-    return [f"from {module} import {', '.join(names)}" for module, names in used.items() if names]
+    verbs = ("learn_clips_", "learn_steps_", "prepare_", "prepare_activations")
+    used = [*named, *(verb for verb in verbs if f"{verb}(" in text)]
+    return [f"from lwlab.quantize import {', '.join(used)}"] if used else []

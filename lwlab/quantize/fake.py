@@ -14,8 +14,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lwlab.packing.rows import Rows
+from lwlab.packing.stored import ScaledCodes
 from lwlab.quantize.affine import fake_quantize, quantize
-from lwlab.quantize.granularity import Granularity
+from lwlab.quantize.granularity import Granularity, PerChannel, PerGroup, PerTensor
 from lwlab.quantize.observers import Observer
 from lwlab.quantize.rounding import round_straight_through
 from lwlab.quantize.tensor import TERNARY, QuantizedTensor, quantize_tensor
@@ -102,6 +104,22 @@ class FakeQuantize(nn.Module):
             dtype=weight.dtype,
         )
 
+    def stored_form(self, weight: Tensor) -> ScaledCodes | None:
+        """Return the codes of ``weight`` as a packed file wants them; None where it has none.
+
+        Asked by ``packing.to_bytes``. NaN has no code, and a granularity of your own no form in
+        the file: the weight is then stored as any float tensor.
+        """
+        rows = _stored_rows(self.granularity, weight.dim())
+        if rows is None or bool(weight.isnan().any()):
+            return None
+        quantized = self.quantized(weight)
+        bits = quantized.num_bits
+        if not isinstance(bits, int):  # one per output channel, which may have several groups
+            groups = quantized.scale.numel() // len(bits)
+            bits = torch.tensor(bits).repeat_interleave(groups)
+        return ScaledCodes(quantized.codes, quantized.scale, quantized.zero_point, bits, rows)
+
     def _quantize(self, weight: Tensor) -> QuantizedTensor:
         return quantize_tensor(
             weight,
@@ -139,6 +157,17 @@ class FakeLowBit(FakeQuantize):
     def quantized(self, weight: Tensor) -> QuantizedTensor:
         """Return the codes that ``forward`` gives ``weight``."""
         return self._quantize(weight)
+
+
+def _stored_rows(granularity: Granularity, rank: int) -> Rows | None:
+    """Return ``granularity`` as a packed file says it; None for one of another kind."""
+    if isinstance(granularity, PerTensor):
+        return Rows()
+    if isinstance(granularity, PerChannel):
+        return Rows(granularity.axis % rank)
+    if isinstance(granularity, PerGroup):
+        return Rows(granularity.axis % rank, granularity.size)
+    return None
 
 
 def make_fake(weight: Tensor, num_bits: int | str, symmetric: bool, **settings) -> FakeQuantize:

@@ -84,9 +84,7 @@ def test_one_width_everywhere_is_one_number(trained, digits):
     imports, calls = preparation(all_learned(trained, digits))
     assert calls[1:] == ["prepare_(model, num_bits=4)", "learn_steps_(model)"]
     assert imports == [
-        "from lwlab.quantize import Percentile, prepare_",
-        "from lwlab.quantize.activations import prepare_activations",
-        "from lwlab.quantize.learning import learn_steps_",
+        "from lwlab.quantize import Percentile, learn_steps_, prepare_, prepare_activations"
     ]
 
 

@@ -1,8 +1,8 @@
 """QuantizeLab: a package of its own, since it has many rooms; ``lab`` is the door.
 
-``params`` is what it is asked for, ``settings`` and ``layers`` quantize,
-``clipping`` is a range by hand, ``scanning`` takes long, ``measuring`` scores, ``view``,
-``layer_view`` and ``code`` show, ``controls``, ``clip_fields`` and ``desk`` are its widgets.
+``params`` is what it is asked for, ``settings`` and ``layers`` quantize, ``scanning`` takes long,
+``measuring`` scores, ``view``, ``layer_view`` and ``code`` show, ``controls``, ``clip_fields`` and
+``desk`` are its widgets.
 """
 
 from lwlab.labs.quantize.lab import QuantizeLab

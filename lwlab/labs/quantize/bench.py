@@ -42,7 +42,7 @@ class Bench:
         self.quantizers = Quantizers(model)
         self.scans = BitScans(self.quantizers.model, dataset.validation)
         self._meter = Meter(self.quantizers.model, dataset)
-        *_, self.baseline = self._measured(QuantizeParams(bits=FLOAT))
+        *_, self.baseline = self._measured(QuantizeParams(num_bits=FLOAT))
 
     @property
     def layers(self) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lwlab.labs.quantize.bench import CALIBRATION_EXAMPLES
 from lwlab.labs.quantize.layers import STOCHASTIC_SEED
-from lwlab.labs.quantize.params import BY_HAND, FLOAT, QuantizeParams, Width
+from lwlab.labs.quantize.params import FLOAT, QuantizeParams, Width
 from lwlab.labs.quantize.settings import RULES_BY_NAME, LayerSetting
 from lwlab.quantize import PerGroup, PerTensor
 
@@ -25,12 +25,7 @@ def code(
         came_prepared: whether the network brought quantizers of its own, which are taken off.
     """
     quantized = {name: s for name, s in settings.items() if s.width != FLOAT}
-    by_hand = any(setting.rule == BY_HAND for setting in quantized.values())
     lines = ["import copy", "", "from lwlab import measure, packing, quantize"]
-    if by_hand:
-        lines.append("from lwlab.labs.quantize.clipping import Clipped")
-    if params.activations != FLOAT:
-        lines.append("from lwlab.quantize.activations import prepare_activations")
     if came_prepared:
         lines += ["", "model = copy.deepcopy(model)", "quantize.unprepare_(model)"]
     lines += ["", f"quantized = copy.deepcopy(model)  # your trained {model_name}"]
@@ -40,7 +35,7 @@ def code(
     if (bits := params.activations) != FLOAT:
         lines += [
             f"calibration = dataset.train.take({CALIBRATION_EXAMPLES})",
-            f"quantized = prepare_activations(quantized, calibration, num_bits={bits})",
+            f"quantized = quantize.prepare_activations(quantized, calibration, num_bits={bits})",
         ]
     lines.append("print(measure.accuracy(quantized, dataset.validation))")
     lines.append('print(packing.save(quantized, "quantized.lwlab"), "bytes")')

@@ -51,7 +51,7 @@ class Buttons:
 def controls(params: QuantizeParams, layers: list[str], desk: Desk) -> dict[str, Any]:
     """Return the widgets of QuantizeLab by the field of ``QuantizeParams`` each one sets."""
     return {
-        "bits": _choice_slider("Weights", params.bits, (*WIDTHS, BY_LAYER), width_text),
+        "num_bits": _choice_slider("Weights", params.num_bits, (*WIDTHS, BY_LAYER), width_text),
         **_ranges(params, layers),
         "layer_bits": desk.choices,
         "symmetric": widgets.Checkbox(
@@ -146,7 +146,7 @@ def rows(parts: dict[str, Any], desk: Desk, buttons: Buttons) -> list[widgets.Wi
     shared = [widgets.Label("Scales"), parts["granularity"], parts["group_size"]]
     ranges = [parts[name] for name in ("rule", "percent", "clips", "rest")]
     return [
-        widgets.HBox([parts["bits"], buttons.test, buttons.stop], layout=WRAP),
+        widgets.HBox([parts["num_bits"], buttons.test, buttons.stop], layout=WRAP),
         widgets.HBox([widgets.HBox(shared), widgets.HBox(ranges, layout=WRAP)], layout=WRAP),
         folds,
         widgets.HBox([parts["layer"], labelled("Show below", parts["show"])], layout=WRAP),
@@ -163,9 +163,9 @@ def _show_what_counts(parts: dict[str, Any], folds: widgets.Accordion) -> None:
         in_sight(parts["rest"], rule == BY_HAND)
         by_percent = rule if rule != BY_HAND else parts["rest"].value
         in_sight(parts["percent"], by_percent == "percentile")
-        if parts["bits"].value == BY_LAYER:
+        if parts["num_bits"].value == BY_LAYER:
             folds.selected_index = 1
 
-    for name in ("granularity", "rule", "rest", "bits"):
+    for name in ("granularity", "rule", "rest", "num_bits"):
         parts[name].observe(update, names="value")
     update()

@@ -41,7 +41,7 @@ class QuantizeLab(Lab[QuantizeParams, QuantizeResult]):
             test button its test split.
         after: keep the lab locked until this prediction is made or skipped.
         **first: first values of the controls, by the fields of ``QuantizeParams``:
-            ``QuantizeLab(model, dataset, bits=3, granularity="tensor")``.
+            ``QuantizeLab(model, dataset, num_bits=3, granularity="tensor")``.
 
     Raises:
         TypeError, ValueError: an argument is out of range, or there is nothing to quantize.
@@ -131,7 +131,7 @@ class QuantizeLab(Lab[QuantizeParams, QuantizeResult]):
         """
         if "layer_bits" in changes:
             merged = self._desk.choices.merged(changes["layer_bits"])
-            changes = {"bits": BY_LAYER, **changes, "layer_bits": merged}
+            changes = {"num_bits": BY_LAYER, **changes, "layer_bits": merged}
         if "clips" in changes:
             merged = self.controls["clips"].merged(changes["clips"])
             changes = {"rule": BY_HAND, **changes, "clips": merged}
@@ -185,8 +185,8 @@ class QuantizeLab(Lab[QuantizeParams, QuantizeResult]):
             self.measure_sensitivity()
 
     def _on_desk(self, _change: Any) -> None:
-        if not self._silent and self.controls["bits"].value != BY_LAYER:
-            self._show_in_controls({"bits": BY_LAYER})
+        if not self._silent and self.controls["num_bits"].value != BY_LAYER:
+            self._show_in_controls({"num_bits": BY_LAYER})
 
     def _on_clips(self, _change: Any) -> None:
         if not self._silent and self.controls["rule"].value != BY_HAND:

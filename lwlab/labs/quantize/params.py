@@ -46,7 +46,7 @@ class QuantizeParams:
     """How the weights are quantized, and what is shown of it.
 
     Attributes:
-        bits: of every weight: 1 to 8, ``"ternary"`` or ``"float"``; ``"by layer"`` takes
+        num_bits: of every weight: 1 to 8, ``"ternary"`` or ``"float"``; ``"by layer"`` takes
             ``layer_bits``.
         granularity: what has one scale: the ``tensor`` of a layer (global), each output
             ``channel`` (local), or each ``group`` of weights in a channel.
@@ -57,7 +57,7 @@ class QuantizeParams:
         percent: share of the values inside, by ``percentile``.
         clips: ends of the range by layer name, by ``by_hand``.
         rest: the rule of the layers that have no ends of their own, by ``by_hand``.
-        layer_bits: width by layer name, as ``bits``; a layer that is not named is in float.
+        layer_bits: width by layer name, as ``num_bits``; a layer that is not named is in float.
         symmetric: whether the zero point of the weights is fixed in the middle.
         activations: bits of the activations, 2 to 8, or ``"float"``.
         rounding: ``nearest`` or ``stochastic``.
@@ -66,7 +66,7 @@ class QuantizeParams:
         budget: the file that the learner aims at, as a share of the file in float, above 0.
     """
 
-    bits: Width = 4
+    num_bits: Width = 4
     granularity: str = "channel"
     group_size: int = 32
     rule: str = "min_max"
@@ -83,7 +83,7 @@ class QuantizeParams:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        _check_width("bits", self.bits, (*WIDTHS, BY_LAYER))
+        _check_width("num_bits", self.num_bits, (*WIDTHS, BY_LAYER))
         check_choice("granularity", self.granularity, GRANULARITIES)
         check_count("group_size", self.group_size)
         check_choice("rule", self.rule, RULES)
@@ -93,7 +93,7 @@ class QuantizeParams:
             _check_clip(name, clip)
         check_choice("rest", self.rest, RULES[:-1])
         for name, width in self.layer_bits.items():
-            _check_width(f"bits of layer {name!r}", width, WIDTHS)
+            _check_width(f"num_bits of layer {name!r}", width, WIDTHS)
         if not isinstance(self.symmetric, bool):
             raise TypeError(f"symmetric must be True or False, got {self.symmetric!r}.")
         _check_width("activations", self.activations, ACTIVATION_WIDTHS)
@@ -120,7 +120,7 @@ class QuantizeParams:
 
     def width_of(self, layer: str) -> Width:
         """Return the bits of a layer's weights."""
-        return self.layer_bits.get(layer, FLOAT) if self.bits == BY_LAYER else self.bits
+        return self.layer_bits.get(layer, FLOAT) if self.num_bits == BY_LAYER else self.num_bits
 
     def rule_of(self, layer: str) -> str:
         """Return the range rule of a layer: by hand only where its ends are given."""

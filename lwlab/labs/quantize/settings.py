@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lwlab.labs.quantize.clipping import Clipped
 from lwlab.labs.quantize.groups import fitting_group
 from lwlab.labs.quantize.params import BY_HAND, FLOAT, TERNARY, Clip, QuantizeParams, Width
 from lwlab.quantize import (
+    Clipped,
     Entropy,
     Granularity,
     MeanSquared,
@@ -107,7 +107,7 @@ RULES_BY_NAME = {
         "by hand",
         "Each scale spans its weights up to the two lines, which you can drag.",
         lambda percent, clip: Clipped(*clip),
-        lambda percent, clip: f"Clipped({clip[0]!r}, {clip[1]!r})",
+        lambda percent, clip: f"quantize.Clipped({clip[0]!r}, {clip[1]!r})",
     ),
 }
 """The range rules by name, in the order they are offered."""

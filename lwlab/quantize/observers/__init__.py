@@ -5,12 +5,14 @@
     percentile       all but the outermost 0.01 %                 outliers are clipped
     mean_squared     the range with the smallest squared error    clipping against resolution
     entropy          the range that loses least information       the TensorRT recipe
+    clipped          min-max, cut off at two values               a range by hand
 
 The step of the grid is range / number of codes: a wide range makes every value coarse for the sake
 of a few, a narrow one clips those. That choice is worth more than a bit. ``observer`` says what all
 have in common.
 """
 
+from lwlab.quantize.observers.clipped import Clipped
 from lwlab.quantize.observers.entropy import Entropy
 from lwlab.quantize.observers.mean_squared import MeanSquared
 from lwlab.quantize.observers.min_max import MinMax
@@ -19,6 +21,7 @@ from lwlab.quantize.observers.observer import Observer, check_observer, observed
 from lwlab.quantize.observers.percentile import Percentile
 
 __all__ = [
+    "Clipped",
     "Entropy",
     "MeanSquared",
     "MinMax",

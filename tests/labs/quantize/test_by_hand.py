@@ -122,7 +122,7 @@ def test_drags_of_other_figures_and_of_layers_without_a_range_are_nothing(lab):
     wanted = lab.params
     drag(lab, 0, 0.1, figure=1)
     assert lab.params == wanted
-    lab.set(bits="ternary")
+    lab.set(num_bits="ternary")
     assert lab.wait(LONG)
     drag(lab, 0, -0.1)
     assert lab.params.rule == "mean_squared"

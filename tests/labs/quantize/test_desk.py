@@ -30,7 +30,7 @@ def html(lab):
 def test_a_slider_of_the_desk_quantizes_its_layer_alone_and_switches_to_by_layer(lab):
     lab._desk.choices.sliders["fc1"].value = 3  # as a browser does
     assert lab.wait(LONG)
-    assert lab.params.bits == lab.controls["bits"].value == "by layer"
+    assert lab.params.num_bits == lab.controls["num_bits"].value == "by layer"
     assert quantize.current_bits(lab.quantized_model()) == {"fc1": 3}
     assert "num_bits=3, layers=['fc1']" in lab.live.screen.code
     assert lab.children[2].selected_index == 1  # the fold has opened
@@ -41,13 +41,13 @@ def test_set_leaves_the_layers_that_it_does_not_name(lab):
     lab.set(layer_bits={"conv2": "ternary"})
     assert lab.wait(LONG)
     assert quantize.current_bits(lab.quantized_model()) == {"conv2": "ternary", "fc1": 3}
-    lab.set(bits=4)
+    lab.set(num_bits=4)
     assert lab.wait(LONG)
     assert set(quantize.current_bits(lab.quantized_model()).values()) == {4}
 
 
 def test_a_first_choice_of_layers_is_given_to_the_lab(trained, digits):
-    lab = QuantizeLab(trained, digits, bits="by layer", layer_bits={"fc1": 2})
+    lab = QuantizeLab(trained, digits, num_bits="by layer", layer_bits={"fc1": 2})
     assert lab.wait(LONG)
     assert lab.params.layer_bits == {"conv1": "float", "conv2": "float", "fc1": 2, "fc2": "float"}
     with says(ValueError, "layer must be one of 'conv1', 'conv2', 'fc1' or 'fc2', got 'fc9'."
@@ -90,7 +90,7 @@ def test_each_kind_of_scale_has_a_scan_of_its_own_and_keeps_it(lab, trained, dig
     assert lab.result.sensitivity is None
     by_group = measured(lab)
     assert by_group != by_channel
-    lab.set(granularity="channel", bits=2, activations=8, layer="conv1")
+    lab.set(granularity="channel", num_bits=2, activations=8, layer="conv1")
     assert lab.wait(LONG)
     assert lab.result.sensitivity == by_channel  # of none of these
     lab.clip("fc1", -0.1, 0.1)
@@ -120,7 +120,7 @@ def test_measuring_is_seen_live_stops_and_goes_on(lab, until):
 def test_a_slider_answers_while_it_measures_and_the_scan_goes_on(lab, until):
     lab.measure_sensitivity()
     until(lab, lambda lab: lab.result.sensitivity is not None)
-    lab.set(bits=2)
+    lab.set(num_bits=2)
     assert lab.wait(LONG)
     assert {noise.setting.width for noise in lab.result.layers.values()} == {2}
     assert lab.result.sensitivity.done == 20
@@ -160,7 +160,7 @@ def test_the_meter_holds_the_real_file_against_the_budget(lab):
 def test_a_closed_fold_is_not_drawn_at_a_move_and_is_right_when_it_opens(lab):
     sent = []
     lab._desk._meter.observe(lambda change: sent.append(change["new"]), names="value")
-    lab.set(bits=2)
+    lab.set(num_bits=2)
     assert lab.wait(LONG)
     assert sent == []
     lab.children[2].selected_index = 1
@@ -177,7 +177,7 @@ def test_filling_for_the_budget_keeps_to_it(trained, digits, granularity):
     allowed = round(0.3 * lab._bench.baseline.size_bytes)
     assert lab.result.size_bytes <= allowed
     assert all(width in (2, 3, 4, 6, 8) for width in lab.params.layer_bits.values())
-    assert lab.params.bits == "by layer"
+    assert lab.params.num_bits == "by layer"
 
 
 def test_filling_before_measuring_is_one_sentence(lab):

@@ -30,7 +30,7 @@ def random_settings(count):
     chooser = random.Random(5)
     for _ in range(count):
         yield {
-            "bits": chooser.choice([1, "ternary", 2, 3, 4, 5, 6, 7, 8, "float"]),
+            "num_bits": chooser.choice([1, "ternary", 2, 3, 4, 5, 6, 7, 8, "float"]),
             "granularity": chooser.choice(["tensor", "channel", "group"]),
             "group_size": chooser.choice([8, 32]),
             "rule": chooser.choice(["min_max", "percentile", "mean_squared"]),
@@ -50,8 +50,8 @@ def test_for_15_random_settings_the_result_is_that_of_the_file_loaded_back(lab, 
 
 
 def test_the_constructor_shows_a_first_result_at_the_given_setting(trained, digits):
-    lab = QuantizeLab(trained, digits, bits=3, granularity="tensor", layer="conv2")
-    assert (lab.params.bits, lab.controls["bits"].value) == (3, 3)
+    lab = QuantizeLab(trained, digits, num_bits=3, granularity="tensor", layer="conv2")
+    assert (lab.params.num_bits, lab.controls["num_bits"].value) == (3, 3)
     assert lab.result.view.name == "conv2"
     assert {n.setting.width for n in lab.result.layers.values()} == {3}
     assert lab.result.view.scales == 1
@@ -60,14 +60,14 @@ def test_the_constructor_shows_a_first_result_at_the_given_setting(trained, digi
 def test_the_network_itself_is_left_alone(trained, digits):
     before = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
     lab = QuantizeLab(trained, digits)
-    settle(lab, bits=2, activations=4)
+    settle(lab, num_bits=2, activations=4)
     after = trained.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
 def test_the_network_is_what_prepare_makes(lab, trained):
-    result = settle(lab, bits=3, granularity="channel", rule="mean_squared")
+    result = settle(lab, num_bits=3, granularity="channel", rule="mean_squared")
     quantize.prepare_(trained, num_bits=3, range_rule=quantize.MeanSquared())
     mine = lab.quantized_model()
     for layer, wanted in zip(compressible_layers(mine), compressible_layers(trained), strict=True):
@@ -82,14 +82,14 @@ def test_the_first_layer_shown_is_the_largest(lab, trained):
 
 
 WIRING = [
-    ({}, "bits", 2),
-    ({"bits": 3}, "granularity", "tensor"),
-    ({"bits": 3, "granularity": "group"}, "group_size", 8),
-    ({"bits": 2}, "rule", "mean_squared"),
-    ({"bits": 2, "rule": "percentile"}, "percent", 90.0),
-    ({"bits": 3}, "symmetric", False),
-    ({"bits": 4}, "clips", {"fc1": (-0.1, 0.1)}),
-    ({"bits": 2, "rule": "by_hand", "clips": {"fc1": (-0.1, 0.1)}, "layer": "conv2"}, "rest",
+    ({}, "num_bits", 2),
+    ({"num_bits": 3}, "granularity", "tensor"),
+    ({"num_bits": 3, "granularity": "group"}, "group_size", 8),
+    ({"num_bits": 2}, "rule", "mean_squared"),
+    ({"num_bits": 2, "rule": "percentile"}, "percent", 90.0),
+    ({"num_bits": 3}, "symmetric", False),
+    ({"num_bits": 4}, "clips", {"fc1": (-0.1, 0.1)}),
+    ({"num_bits": 2, "rule": "by_hand", "clips": {"fc1": (-0.1, 0.1)}, "layer": "conv2"}, "rest",
      "mean_squared"),
     ({}, "layer_bits", {"conv1": 8, "conv2": 2, "fc1": 3, "fc2": "float"}),
 ]  # fmt: skip
@@ -212,14 +212,14 @@ def test_scales_are_found_anew_only_for_layers_whose_setting_is_new(lab, monkeyp
 
 def test_test_is_scored_by_its_button_only_and_the_next_move_takes_it_away(lab, digits):
     assert lab.result.test_accuracy is None
-    settle(lab, bits=3)
+    settle(lab, num_bits=3)
     assert "on test" not in lab.live.screen.headline
     lab.test_button.click()
     assert lab.wait(LONG)
     assert lab.result.test_accuracy == measure.accuracy(lab.quantized_model(), digits.test)
     assert "on test" in lab.live.screen.headline
     assert len(lab.history) == 2  # the test's figure was added to a try, it is not another one
-    assert settle(lab, bits=4).test_accuracy is None
+    assert settle(lab, num_bits=4).test_accuracy is None
 
 
 def test_a_long_validation_split_arrives_in_parts_with_a_label(trained_once, digits):
@@ -252,7 +252,7 @@ class Undecided(nn.Module):
 
 def test_a_network_that_cannot_be_traced_shows_its_sentence_and_its_weights_go_on(digits):
     lab = QuantizeLab(Undecided(), digits)
-    assert settle(lab, bits=2).size_bytes
+    assert settle(lab, num_bits=2).size_bytes
     lab.controls["activations"].value = 8
     assert lab.wait(LONG)
     assert "prepare_(model" in str(lab.error)
@@ -264,7 +264,7 @@ def test_a_network_that_cannot_be_traced_shows_its_sentence_and_its_weights_go_o
 def test_activations_are_calibrated_on_the_training_data(lab, digits):
     from lwlab.quantize.activations.preparing import prepare_activations, quantized_activations
 
-    settle(lab, bits="float", activations=4)
+    settle(lab, num_bits="float", activations=4)
     mine = quantized_activations(lab.quantized_model())
     float_network = copy.deepcopy(lab._bench.quantizers.model)
     wanted = quantized_activations(
@@ -278,14 +278,14 @@ def test_activations_are_calibrated_on_the_training_data(lab, digits):
 def test_a_pruned_network_stays_pruned_under_the_quantizers(trained, digits):
     prune.mask_model_(trained, sparsity=0.7)
     before = measure.sparsity(trained)
-    lab = QuantizeLab(trained, digits, bits=4)
+    lab = QuantizeLab(trained, digits, num_bits=4)
     assert measure.sparsity(lab.quantized_model()) >= before
 
 
 def test_quantizers_that_a_network_brings_are_taken_off_a_copy(trained, digits, run_shown_code):
-    plain = QuantizeLab(copy.deepcopy(trained), digits, bits=6)
+    plain = QuantizeLab(copy.deepcopy(trained), digits, num_bits=6)
     quantize.prepare_(trained, num_bits=2)
-    lab = QuantizeLab(trained, digits, bits=6)
+    lab = QuantizeLab(trained, digits, num_bits=6)
     assert lab.result.accuracy == plain.result.accuracy
     assert lab.result.size_bytes == plain.result.size_bytes
     assert set(quantize.current_bits(trained).values()) == {2}
@@ -293,18 +293,18 @@ def test_quantizers_that_a_network_brings_are_taken_off_a_copy(trained, digits, 
 
 
 def test_a_misspelt_first_value_is_refused(trained, digits):
-    with pytest.raises(TypeError, match=r"got 'bit'\. Did you mean 'bits'\?$"):
-        QuantizeLab(trained, digits, bit=5)
+    with pytest.raises(TypeError, match=r"got 'num_bit'\. Did you mean 'num_bits'\?$"):
+        QuantizeLab(trained, digits, num_bit=5)
     with says(ValueError, "layer must be one of 'conv1', 'conv2', 'fc1' or 'fc2', got 'fc9'."
               " Did you mean 'fc2'?"):  # fmt: skip
         QuantizeLab(trained, digits, layer="fc9")
 
 
 def test_settings_out_of_range_are_refused(lab):
-    with says(ValueError, "bits must be one of 1, 'ternary', 2, 3, 4, 5, 6, 7, 8, 'float', "
+    with says(ValueError, "num_bits must be one of 1, 'ternary', 2, 3, 4, 5, 6, 7, 8, 'float', "
               "'by layer', got 33."):  # fmt: skip
-        lab.set(bits=33)
-    assert lab.controls["bits"].value == 4
+        lab.set(num_bits=33)
+    assert lab.controls["num_bits"].value == 4
 
 
 def test_a_network_without_layers_to_quantize_is_refused_with_a_sentence(digits):
@@ -318,7 +318,7 @@ def test_a_users_own_module_and_tensors():
     inputs = torch.randn(200, 6, generator=generator)
     dataset = data.from_arrays(inputs, (inputs[:, 0] > 0).long(), class_names=["<b>no</b>", "yes"])
     model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
-    lab = QuantizeLab(model, dataset, bits=2, granularity="group", show="classes")
+    lab = QuantizeLab(model, dataset, num_bits=2, granularity="group", show="classes")
     assert lab.wait(LONG)
     assert lab.result.accuracy.total == len(dataset.validation)
     assert set(lab.result.layers) == {"0", "3"}
@@ -331,11 +331,11 @@ def test_the_lab_brings_a_picture_for_pages_without_a_kernel(lab):
 
 
 def test_the_quantized_model_trains_on_and_is_independent_of_the_lab(lab):
-    before = settle(lab, bits=3, rule="mean_squared").layers["fc1"].decibels
+    before = settle(lab, num_bits=3, rule="mean_squared").layers["fc1"].decibels
     model = lab.quantized_model()
     with torch.no_grad():
         model.fc1.parametrizations.weight.original.mul_(10)
     model.train()
     assert model.fc1.weight.abs().max() > 1  # the scales follow
-    settle(lab, bits=4)
-    assert settle(lab, bits=3).layers["fc1"].decibels == before
+    settle(lab, num_bits=4)
+    assert settle(lab, num_bits=3).layers["fc1"].decibels == before

@@ -37,11 +37,11 @@ def test_one_bit_more_is_about_six_decibels(quantizers):
 
 def test_the_noise_is_that_of_the_quantized_tensor(quantizers):
     for bits in (1, "ternary", 2, 4):
-        noise = quantizers.noise(QuantizeParams(bits=bits))["0"]
+        noise = quantizers.noise(QuantizeParams(num_bits=bits))["0"]
         wanted = quantize_tensor(WEIGHT, bits, PerChannel()).dequantize()
         assert noise.decibels == pytest.approx(decibels(WEIGHT, wanted))
         assert noise.scales == 2
-    in_float = quantizers.noise(QuantizeParams(bits="float"))["0"]
+    in_float = quantizers.noise(QuantizeParams(num_bits="float"))["0"]
     assert (in_float.decibels, in_float.scales) == (math.inf, 0)
 
 
@@ -49,8 +49,12 @@ def test_what_makes_no_difference_is_no_new_setting():
     def setting(**changes):
         return setting_of(QuantizeParams(**changes), "a", WEIGHT)
 
-    assert setting(bits="ternary", rule="entropy", symmetric=False) == setting(bits="ternary")
-    assert setting(bits="float", granularity="tensor") == setting(bits="float", rule="entropy")
+    assert setting(num_bits="ternary", rule="entropy", symmetric=False) == setting(
+        num_bits="ternary"
+    )
+    assert setting(num_bits="float", granularity="tensor") == setting(
+        num_bits="float", rule="entropy"
+    )
     assert setting(percent=99.0) == setting(percent=95.0)
     assert setting(rule="percentile", percent=99.0) != setting(rule="percentile", percent=95.0)
     assert setting(clips={"a": (-1, 1)}) == setting()
@@ -79,11 +83,13 @@ def test_each_granularity_by_its_name():
 
 
 def test_the_grid_its_lines_and_what_is_clipped(quantizers):
-    view = quantizers.view(QuantizeParams(bits=2, granularity="tensor"), "0")
+    view = quantizers.view(QuantizeParams(num_bits=2, granularity="tensor"), "0")
     assert view.grids == (pytest.approx((-2.0, -1.0, 0.0, 1.0)),)
     assert (view.scales, view.lines) == (1, (-1.0, 1.0))
     assert not view.clipped.any()
-    by_hand = QuantizeParams(bits=2, granularity="tensor", rule="by_hand", clips={"0": (-0.3, 0.1)})
+    by_hand = QuantizeParams(
+        num_bits=2, granularity="tensor", rule="by_hand", clips={"0": (-0.3, 0.1)}
+    )
     view = quantizers.view(by_hand, "0")
     assert view.grids == (pytest.approx((-0.6, -0.3, 0.0, 0.3)),)
     assert view.lines == pytest.approx((-0.3, 0.3))
@@ -97,12 +103,12 @@ def test_an_asymmetric_range_has_its_lines_where_they_are_asked_for(quantizers):
 
 
 def test_a_layer_without_a_range_has_no_lines(quantizers):
-    view = quantizers.view(QuantizeParams(bits="ternary"), "0")
+    view = quantizers.view(QuantizeParams(num_bits="ternary"), "0")
     assert (view.lines, view.clipped) == (None, None)
     assert [len(row) for row in view.grids] == [3, 3]
-    binary = quantizers.view(QuantizeParams(bits=1, granularity="tensor"), "0")
+    binary = quantizers.view(QuantizeParams(num_bits=1, granularity="tensor"), "0")
     assert [len(row) for row in binary.grids] == [2]
-    in_float = quantizers.view(QuantizeParams(bits="float"), "0")
+    in_float = quantizers.view(QuantizeParams(num_bits="float"), "0")
     assert (in_float.grids, in_float.scales, in_float.lines) == ((), 0, None)
-    one_bit = quantizers.view(QuantizeParams(bits=1, symmetric=False), "0")
+    one_bit = quantizers.view(QuantizeParams(num_bits=1, symmetric=False), "0")
     assert one_bit.lines is not None  # evenly spaced: it has a range

@@ -15,10 +15,10 @@ WIDTHS = "1, 'ternary', 2, 3, 4, 5, 6, 7, 8, 'float'"
 @pytest.mark.parametrize(
     ("changes", "error", "sentence"),
     [
-        ({"bits": 0}, ValueError, f"bits must be one of {WIDTHS}, 'by layer', got 0."),
-        ({"bits": 33}, ValueError, f"bits must be one of {WIDTHS}, 'by layer', got 33."),
-        ({"bits": 4.0}, ValueError, f"bits must be one of {WIDTHS}, 'by layer', got 4.0."),
-        ({"bits": True}, ValueError, f"bits must be one of {WIDTHS}, 'by layer', got True."),
+        ({"num_bits": 0}, ValueError, f"bits must be one of {WIDTHS}, 'by layer', got 0."),
+        ({"num_bits": 33}, ValueError, f"bits must be one of {WIDTHS}, 'by layer', got 33."),
+        ({"num_bits": 4.0}, ValueError, f"bits must be one of {WIDTHS}, 'by layer', got 4.0."),
+        ({"num_bits": True}, ValueError, f"bits must be one of {WIDTHS}, 'by layer', got True."),
         ({"layer_bits": {"a": 9}}, ValueError,
          f"bits of layer 'a' must be one of {WIDTHS}, got 9."),
         ({"activations": 1}, ValueError,
@@ -54,12 +54,16 @@ def test_what_is_out_of_range_is_one_sentence(changes, error, sentence):
 
 def test_widths_and_rules_of_a_layer():
     params = QuantizeParams(
-        bits="by layer", layer_bits={"a": 2}, rule="by_hand", rest="entropy", clips={"a": (-1, 1)}
+        num_bits="by layer",
+        layer_bits={"a": 2},
+        rule="by_hand",
+        rest="entropy",
+        clips={"a": (-1, 1)},
     )
     assert (params.width_of("a"), params.width_of("b")) == (2, "float")
     assert (params.rule_of("a"), params.rule_of("b")) == ("by_hand", "entropy")
     assert params.by_rest() == QuantizeParams(
-        bits="by layer", layer_bits={"a": 2}, rule="entropy", rest="entropy"
+        num_bits="by layer", layer_bits={"a": 2}, rule="entropy", rest="entropy"
     )
-    assert QuantizeParams(bits=3, layer_bits={"a": 2}).width_of("a") == 3
+    assert QuantizeParams(num_bits=3, layer_bits={"a": 2}).width_of("a") == 3
     assert QuantizeParams(clips={"a": (-1, 1)}).rule_of("a") == "min_max"

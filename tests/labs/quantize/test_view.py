@@ -17,7 +17,7 @@ def shown(lab, **changes):
 
 
 def test_classes_and_flips_are_those_of_the_network_on_screen(lab, trained, digits):
-    shown(lab, bits=2, show="classes")
+    shown(lab, num_bits=2, show="classes")
     damage, quantized = lab.result.damage, lab.quantized_model()
     assert list(damage.before) == measure.per_class_accuracy(trained, digits.validation)
     assert list(damage.after) == measure.per_class_accuracy(quantized, digits.validation)
@@ -26,12 +26,12 @@ def test_classes_and_flips_are_those_of_the_network_on_screen(lab, trained, digi
 
 
 def test_each_view_shows_its_own_and_the_move_follows(lab):
-    screens = {v: shown(lab, show=v, bits=3).details for v in ("layers", "classes", "flips")}
+    screens = {v: shown(lab, show=v, num_bits=3).details for v in ("layers", "classes", "flips")}
     assert len(set(screens.values())) == 3
     assert "Signal to noise of each layer" in screens["layers"]
     assert "the line is in float" in screens["classes"]
     assert "right in float and wrong now" in screens["flips"]
-    assert shown(lab, bits=2).details != screens["flips"]
+    assert shown(lab, num_bits=2).details != screens["flips"]
 
 
 def test_each_layer_has_its_noise_as_a_bar_and_in_words(lab):
@@ -45,7 +45,7 @@ def test_each_layer_has_its_noise_as_a_bar_and_in_words(lab):
 
 
 def test_the_histogram_has_the_grid_of_the_shown_layer_and_draggable_lines(lab):
-    histogram, tradeoff = shown(lab, bits=3, granularity="tensor", layer="conv2").figures
+    histogram, tradeoff = shown(lab, num_bits=3, granularity="tensor", layer="conv2").figures
     grid = next(trace for trace in histogram.data if trace.name == "grid")
     ticks = [x for x in grid.x if x is not None][::2]
     scale = float(lab.quantized_model().conv2.parametrizations.weight[0].scale)
@@ -56,11 +56,11 @@ def test_the_histogram_has_the_grid_of_the_shown_layer_and_draggable_lines(lab):
 
 
 def test_a_layer_in_float_and_one_of_three_values_say_so(lab):
-    assert "fc1 is in float." in shown(lab, bits="float").headline
-    assert "Three values for each scale" in shown(lab, bits="ternary").headline
-    assert "Two values for each scale" in shown(lab, bits=1).headline
+    assert "fc1 is in float." in shown(lab, num_bits="float").headline
+    assert "Three values for each scale" in shown(lab, num_bits="ternary").headline
+    assert "Two values for each scale" in shown(lab, num_bits=1).headline
     assert not lab.live.screen.figures[0].layout.shapes
-    assert "% of fc1 clipped" in shown(lab, bits=2, rule="mean_squared").headline
+    assert "% of fc1 clipped" in shown(lab, num_bits=2, rule="mean_squared").headline
 
 
 def test_there_are_two_figures_and_a_move_is_one_message(lab):
@@ -70,7 +70,7 @@ def test_there_are_two_figures_and_a_move_is_one_message(lab):
     others = []
     for widget in (*lab.controls["clips"].children, lab.measure_button, lab.stop_button):
         widget.observe(others.append)
-    shown(lab, bits=3)
+    shown(lab, num_bits=3)
     assert (len(contents), others) == (1, [])
 
 

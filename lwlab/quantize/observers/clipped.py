@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lwlab.checks import check_number
 from lwlab.quantize.grid import Grid
-from lwlab.quantize.observers import MinMax
+from lwlab.quantize.observers.min_max import MinMax
 
 __all__ = ["Clipped"]
 

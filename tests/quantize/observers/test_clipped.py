@@ -3,8 +3,8 @@ import re
 import pytest
 import torch
 
-from lwlab.labs.quantize.clipping import Clipped
 from lwlab.quantize import Grid, PerChannel, quantize_tensor
+from lwlab.quantize.observers.clipped import Clipped
 
 ROWS = torch.tensor([[-4.0, 0.5, 3.0], [-0.5, 0.0, 1.0]])
 SYMMETRIC, ASYMMETRIC = Grid(4), Grid(4, symmetric=False)
