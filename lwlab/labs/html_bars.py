@@ -76,7 +76,7 @@ def file_bars(parts: Mapping[str, int], *, baseline_bytes: int) -> list[tuple[st
     """Return the bytes of a file by part, all of one scale, over those of the file before."""
     total = sum(parts.values())
     longest = max(total, baseline_bytes, 1)
-    segments = [(f"lwlab-part-{i % 4}", size / longest) for i, size in enumerate(parts.values())]
+    segments = [(f"lwlab-part-{i % 5}", size / longest) for i, size in enumerate(parts.values())]
     rows = [("now", bar(segments), format_bytes(total))]
     rows += [
         ("", bar([(kind, share)]), f"{format_bytes(size)} {name}")

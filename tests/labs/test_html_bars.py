@@ -47,6 +47,16 @@ def test_a_bar_has_a_line_only_where_one_is_wanted_and_never_outside():
     assert "left:calc(100.00% - 2px)" in bar([], mark=1.3)
 
 
+def test_a_codebook_is_a_part_of_its_own_where_there_is_one():
+    model = nn.Linear(64, 64)
+    nn.init.constant_(model.weight, 0.5)
+    breakdown = packing.breakdown(packing.to_bytes(model))
+    parts = file_parts(breakdown)
+    assert list(parts) == ["values", "positions", "codebook", "header"]
+    assert parts["codebook"] == breakdown.codebook == 5
+    assert sum(parts.values()) == breakdown.total
+
+
 def test_the_parts_of_a_file_add_up_and_other_is_named_only_where_there_is_some():
     model = nn.Linear(3, 2)
     breakdown = packing.breakdown(packing.to_bytes(model))

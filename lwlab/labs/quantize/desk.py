@@ -46,7 +46,7 @@ class Desk(LayerDesk["QuantizeParams", "QuantizeResult"]):
         baseline: QuantizeResult,
     ) -> None:
         self._baseline, self._weights = baseline, sum(layers.values())
-        choices = LayerChoices(list(layers), WIDTHS, what="bits", shown=width_text)
+        choices = LayerChoices(list(layers), WIDTHS, what="num_bits", shown=width_text)
         choices.value = dict.fromkeys(layers, FLOAT)
         super().__init__(
             choices,

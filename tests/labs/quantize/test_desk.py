@@ -56,7 +56,9 @@ def test_a_first_choice_of_layers_is_given_to_the_lab(trained, digits):
 
 
 def test_a_width_that_is_none_is_one_sentence(lab):
-    with says(ValueError, "bits must be one of 1, 'ternary', 2, 3, 4, 5, 6, 7, 8, 'float', got 9."):
+    with says(
+        ValueError, "num_bits must be one of 1, 'ternary', 2, 3, 4, 5, 6, 7, 8, 'float', got 9."
+    ):
         lab.set(layer_bits={"fc1": 9})
 
 

@@ -15,12 +15,16 @@ WIDTHS = "1, 'ternary', 2, 3, 4, 5, 6, 7, 8, 'float'"
 @pytest.mark.parametrize(
     ("changes", "error", "sentence"),
     [
-        ({"num_bits": 0}, ValueError, f"bits must be one of {WIDTHS}, 'by layer', got 0."),
-        ({"num_bits": 33}, ValueError, f"bits must be one of {WIDTHS}, 'by layer', got 33."),
-        ({"num_bits": 4.0}, ValueError, f"bits must be one of {WIDTHS}, 'by layer', got 4.0."),
-        ({"num_bits": True}, ValueError, f"bits must be one of {WIDTHS}, 'by layer', got True."),
+        ({"num_bits": 0}, ValueError, f"num_bits must be one of {WIDTHS}, 'by layer', got 0."),
+        ({"num_bits": 33}, ValueError, f"num_bits must be one of {WIDTHS}, 'by layer', got 33."),
+        ({"num_bits": 4.0}, ValueError, f"num_bits must be one of {WIDTHS}, 'by layer', got 4.0."),
+        (
+            {"num_bits": True},
+            ValueError,
+            f"num_bits must be one of {WIDTHS}, 'by layer', got True.",
+        ),
         ({"layer_bits": {"a": 9}}, ValueError,
-         f"bits of layer 'a' must be one of {WIDTHS}, got 9."),
+         f"num_bits of layer 'a' must be one of {WIDTHS}, got 9."),
         ({"activations": 1}, ValueError,
          "activations must be one of 2, 3, 4, 5, 6, 7, 8, 'float', got 1."),
         ({"granularity": "chanel"}, ValueError,
