@@ -52,7 +52,7 @@ dataset = data.load("digits")
 model = SimpleCNN(dataset.input_shape, dataset.num_classes)
 for record in fit(model, dataset, epochs=10, steps_per_record=20):
     if record.step >= 100: break
-lab = QuantizeLab(model, dataset, bits=4, rule="{rule}")
+lab = QuantizeLab(model, dataset, num_bits=4, rule="{rule}")
 lab.add_class("bench-lab")
 if {forgetful}:
     lab.live.observe(lambda _: lab._bench.quantizers.forget(), names="content")

@@ -19,7 +19,7 @@ for _ in fit(model, digits, epochs=8):
     pass
 """
 SHOW = """
-lab = QuantizeLab(model, digits, bits=4, granularity="tensor", layer="fc1")
+lab = QuantizeLab(model, digits, num_bits=4, granularity="tensor", layer="fc1")
 lab
 """
 LIVE = ".lwlab-quantize-lab .lwlab-live"

@@ -82,7 +82,7 @@ class QuantizeLab(Lab[QuantizeParams, QuantizeResult]):
             (self.stop_button, self.stop),
             (self.test_button, self.score_on_test),
             (self.measure_button, self._measure_or_stop),
-            (self.fill_button, self._fill_and_say_so),
+            (self.fill_button, lambda: self.request(self.read_controls(), "fill")),
         ):
             button.on_click(lambda _, action=action: self.pressed(action))
 
@@ -121,7 +121,7 @@ class QuantizeLab(Lab[QuantizeParams, QuantizeResult]):
         self.set(clips={layer: (low, high)})
 
     def set(self, **changes: Any) -> None:
-        """Move controls by name: ``lab.set(bits=3)``.
+        """Move controls by name: ``lab.set(num_bits=3)``.
 
         ``layer_bits={"conv1": 2}`` and ``clips={"conv1": (-0.2, 0.2)}`` leave the layers that they
         do not name where they are, and switch to widths by layer and to ranges by hand.
@@ -153,7 +153,10 @@ class QuantizeLab(Lab[QuantizeParams, QuantizeResult]):
             self._buttons.show(running=self._bench.running(params))
 
     def act(self, action: str, params: QuantizeParams, result: QuantizeResult) -> QuantizeResult:
-        """Add the accuracy on the test split."""
+        """Add the accuracy on the test split; or move the desk, which asks for a new result."""
+        if action == "fill":  # here, since files are written and scored: no slider waits for it
+            self.fill_for_budget()
+            return result
         scored = measure.accuracy(self._bench.network(params), self._dataset.test)
         return dataclasses.replace(result, test_accuracy=scored)
 
@@ -173,10 +176,6 @@ class QuantizeLab(Lab[QuantizeParams, QuantizeResult]):
         if drag.figure != 0 or view.lines is None:
             return
         self.clip(view.name, *_moved(view.lines, drag, symmetric=self.params.symmetric))
-
-    def _fill_and_say_so(self) -> None:
-        self._standing.mark("working", "Choosing the widths: files are written and scored.")
-        self.fill_for_budget()
 
     def _measure_or_stop(self) -> None:
         if self._bench.running(self.read_controls()):

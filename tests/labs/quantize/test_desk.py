@@ -188,6 +188,7 @@ def test_filling_before_measuring_is_one_sentence(lab):
         "Press Measure sensitivity first."
     )
     lab.fill_button.click()
+    assert lab.wait(LONG)
     assert lab.live.status == {"kind": "error", "text": sentence}
     with says(ValueError, sentence):
         lab.fill_for_budget()
@@ -198,6 +199,7 @@ def test_a_budget_out_of_reach_is_one_sentence(lab):
     lab.set(budget=0.01)
     assert lab.wait(LONG)
     lab.fill_button.click()
+    assert lab.wait(LONG)
     assert lab.live.status["kind"] == "error"
     assert lab.live.status["text"].startswith("target_bytes must be at least")
 
