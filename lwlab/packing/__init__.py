@@ -2,7 +2,7 @@
 
 ``save`` / ``load_`` for a file, ``to_bytes`` / ``from_bytes_`` for memory, ``breakdown`` for what
 every byte is spent on. The format is written down in ``archive.py``; a coding is a file of its own
-(``dense.py``, ``sparse.py``), listed in ``codings.py``.
+(``dense.py``, ``sparse.py``, ``palette.py``, ``scaled.py``), listed in ``codings.py``.
 """
 
 from lwlab.packing.breakdown import Breakdown, TensorBytes, breakdown

@@ -1,12 +1,12 @@
 r"""The file: named tensors in one run of bytes. Written here, read in ``reading.py``.
 
-Format 1. A *varint* is an unsigned number, seven bits per byte, lowest first, top bit set on all
+Format 2. A *varint* is an unsigned number, seven bits per byte, lowest first, top bit set on all
 but the last byte, in its shortest form, below 2**63. Everything is little-endian.
 
 ::
 
     4 bytes   magic "LWLB"
-    1 byte    format version: 1
+    1 byte    format version: 1, or 2 if a tensor has one of the codings 2 to 5
     varint    number of tensors, at most 16,383
     entry     of each tensor: what it is (below)
     payload   of each tensor, in the same order, nothing between them
@@ -29,12 +29,30 @@ Names are unique. Types: 0 float32, 1 float64, 2 float16, 3 bfloat16, 4 bool (a 
 * 0 *dense*: n elements.
 * 1 *bitmask*: ceil(n / 8) bytes, of which bit ``i % 8`` (1 = lowest) of byte ``i // 8`` is set if
   element i is not the all-zero bit pattern, unused bits zero; then the elements whose bit is set.
+* 2 *scaled*: for floating point, n above 0. A codebook, which cuts the tensor into rows with a
+  width, a scale and a zero point each (``scaled_head.py`` has every byte of it); then n codes,
+  those of all rows of the least width first, in the order of the rows. A row is the whole tensor,
+  or an index of an axis with the other axes flattened in order, or a run of a given size in that.
+  A code c of b bits means the step ``c - zero_point``; with the zero point in the middle,
+  ``c - 2**(b - 1)``, or for b = 1 ``2 * c - 1``. The element is ``step * scale``, rounded to
+  float32, then to the type.
+* 3 *sparse scaled*: the codebook; a bitmask of n bits as above, in the order of the rows, of the
+  elements whose step is not 0; the codes of these, as in 2.
+* 4 *palette*: 1 byte, the number k of patterns less one; k elements; then for each of the n
+  elements its index among the k, in w = ceil(log2 k) bits. For k = 1 and n above 1,024, w is 1.
+* 5 *sparse palette*: 1 byte and k elements as in 4; a bitmask as in 1; then the index of each
+  element whose bit is set, in ceil(log2 k) bits.
 * 15 *tied*: a varint, the index (from 0) of an earlier entry that is not tied itself, of the same
   type and shape, with which this tensor shares its memory.
 
-The order of the tensors means nothing. A writer may choose any coding; ours takes the smallest. A
-reader checks lengths against the bytes that are there before it allocates: a tensor that is not
-tied has at most eight elements per byte of its payload.
+Codes and indices of w bits are packed one right after the other: bit j of the i-th is bit
+``(i * w + j) % 8`` (0 = lowest) of byte ``(i * w + j) // 8``; unused bits are zero. In 2 and 3,
+codes of another width start at a new byte.
+
+The order of the tensors means nothing. A writer may choose any coding; ours takes the smallest,
+and the oldest format that has it. A reader checks lengths against the bytes that are there before
+it allocates: a tensor that is not tied has at most eight elements per byte of its payload, or
+1,024.
 """
 
 from __future__ import annotations
@@ -45,9 +63,10 @@ from itertools import takewhile
 
 from torch import Tensor
 
-from lwlab.packing.coding import Parts
-from lwlab.packing.codings import smallest
+from lwlab.packing.coding import Content, Parts
+from lwlab.packing.codings import CODINGS, smallest
 from lwlab.packing.errors import PackingError
+from lwlab.packing.stored import ScaledCodes
 from lwlab.packing.tensors import TensorSpec, bits_of, spec_of
 from lwlab.packing.varint import varint
 
@@ -64,36 +83,43 @@ __all__ = [
 ]
 
 MAGIC = b"LWLB"
-VERSION = 1
+VERSION = 2  # the newest; a file is of the oldest format that has all its codings
 TIED = 15
 CHECKSUM_BYTES = 4
 MAX_TENSORS = 2**14 - 1
 MAX_NAME_BYTES = 255
 
 
-def write_archive(tensors: Mapping[str, Tensor]) -> bytes:
+def write_archive(
+    tensors: Mapping[str, Tensor], described: Mapping[str, ScaledCodes] | None = None
+) -> bytes:
     """Return the file that holds ``tensors``; one that occurs twice is stored once.
+
+    Args:
+        tensors: by their names.
+        described: what is known of some of them, by the same names.
 
     Raises:
         PackingError: a name is too long or a tensor is of a kind that the file cannot hold.
     """
     if len(tensors) > MAX_TENSORS:
         raise PackingError(f"a file holds at most {MAX_TENSORS} tensors, got {len(tensors)}.")
-    chunks = [MAGIC, bytes([VERSION]), varint(len(tensors))]
-    payloads = []
+    entries, payloads = [varint(len(tensors))], []
     first_index: dict[tuple, int] = {}
-    previous = b""
+    previous, version = b"", 1
     for index, (name, tensor) in enumerate(tensors.items()):
         spec, encoded_name = spec_of(name, tensor), _encode_name(name)
         owner = first_index.setdefault(memory_key(tensor, index), index)
         if owner == index:
-            number, parts = smallest(bits_of(tensor, spec.stored))
+            form = (described or {}).get(name)
+            number, parts = smallest(Content(bits_of(tensor, spec.stored), spec.stored, form))
+            version = max(version, CODINGS[number].since)
         else:
             number, parts = TIED, Parts(other=varint(owner))
-        chunks += _entry_chunks(spec, encoded_name, previous, number, parts.size)
+        entries += _entry_chunks(spec, encoded_name, previous, number, parts.size)
         payloads += parts.buffers
         previous = encoded_name
-    return _sealed(chunks + payloads)
+    return _sealed([MAGIC, bytes([version]), *entries, *payloads])
 
 
 def memory_key(tensor: Tensor, index: int) -> tuple:

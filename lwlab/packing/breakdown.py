@@ -15,7 +15,8 @@ from lwlab.units import format_bytes, format_count, format_percent
 
 __all__ = ["Breakdown", "TensorBytes", "breakdown"]
 
-_HEADINGS = ("tensor", "shape", "coding", "values", "positions", "other", "header", "total")
+_KINDS = ("values", "positions", "codebook", "other", "header")  # every byte is one of these
+_HEADINGS = ("tensor", "shape", "coding", *_KINDS, "total")
 _TEXT_COLUMNS = 3  # the first ones are aligned to the left, the numbers after them to the right
 
 
@@ -26,9 +27,11 @@ class TensorBytes:
     Attributes:
         name: dotted path in the model.
         shape: its sizes.
-        coding: ``"dense"``, ``"bitmask"``, or ``"tied"`` if it shares the memory of an earlier one.
-        values_bytes: its (non-zero) elements.
+        coding: ``"dense"``, ``"bitmask"``, ``"scaled"``, ``"palette"``, the last two also
+            ``"sparse ..."``, or ``"tied"`` if it shares the memory of an earlier one.
+        values_bytes: its (non-zero) elements, or their codes.
         positions_bytes: where the non-zero elements are.
+        codebook_bytes: what turns codes into elements: a table of them, or scales and zero points.
         other_bytes: what is neither; for a tied tensor, the link.
         header_bytes: its name, type, shape and length.
     """
@@ -38,13 +41,14 @@ class TensorBytes:
     coding: str
     values_bytes: int
     positions_bytes: int
+    codebook_bytes: int
     other_bytes: int
     header_bytes: int
 
     @property
     def total(self) -> int:
         """All bytes of this tensor."""
-        return self.values_bytes + self.positions_bytes + self.other_bytes + self.header_bytes
+        return sum(getattr(self, f"{kind}_bytes") for kind in _KINDS)
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,18 @@ class Breakdown:
 
     @property
     def values(self) -> int:
-        """Bytes of (non-zero) elements."""
+        """Bytes of (non-zero) elements, or of their codes."""
         return sum(row.values_bytes for row in self.tensors)
 
     @property
     def positions(self) -> int:
         """Bytes that say where the non-zero elements are."""
         return sum(row.positions_bytes for row in self.tensors)
+
+    @property
+    def codebook(self) -> int:
+        """Bytes that turn codes into elements: tables, scales, zero points."""
+        return sum(row.codebook_bytes for row in self.tensors)
 
     @property
     def other(self) -> int:
@@ -123,16 +132,16 @@ def _row(entry: Entry) -> TensorBytes:
         coding=entry.coding.name if entry.coding else "tied",
         values_bytes=len(entry.parts.values),
         positions_bytes=len(entry.parts.positions),
+        codebook_bytes=len(entry.parts.codebook),
         other_bytes=len(entry.parts.other),
         header_bytes=entry.header_bytes,
     )
 
 
 def _summary(table: Breakdown) -> str:
-    kinds = ("values", "positions", "other", "header")
     shares = [
         f"{kind} {format_percent(getattr(table, kind) / table.total)}"
-        for kind in kinds
+        for kind in _KINDS
         if getattr(table, kind)
     ]
     return f"{format_bytes(table.total)} ({', '.join(shares)})"
@@ -140,13 +149,13 @@ def _summary(table: Breakdown) -> str:
 
 def _cells(table: Breakdown) -> list[tuple[str, ...]]:
     """Return the table's rows as text: the frame, each tensor, their sum."""
-    rows = [("(frame)", "", "", *_counts(0, 0, 0, table.frame_bytes, table.frame_bytes))]
+    rows = [("(frame)", "", "", *_counts(0, 0, 0, 0, table.frame_bytes, table.frame_bytes))]
     for row in table.tensors:
-        sizes = (row.values_bytes, row.positions_bytes, row.other_bytes, row.header_bytes)
+        sizes = [getattr(row, f"{kind}_bytes") for kind in _KINDS]
         shape = "x".join(map(str, row.shape)) or "-"
         rows.append((_printable(row.name), shape, row.coding, *_counts(*sizes, row.total)))
-    sums = (table.values, table.positions, table.other, table.header, table.total)
-    return [*rows, ("total", "", "", *_counts(*sums))]
+    sums = [getattr(table, kind) for kind in _KINDS]
+    return [*rows, ("total", "", "", *_counts(*sums, table.total))]
 
 
 def _counts(*sizes: int) -> tuple[str, ...]:

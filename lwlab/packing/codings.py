@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from lwlab.packing.coding import Coding, Parts
+from lwlab.packing.coding import Coding, Content, Parts
 from lwlab.packing.dense import DENSE
+from lwlab.packing.palette import PALETTE, SPARSE_PALETTE
+from lwlab.packing.scaled import SCALED, SPARSE_SCALED
 from lwlab.packing.sparse import BITMASK
 
 __all__ = ["CODINGS", "smallest"]
 
 # Written in files: a number is never given to another coding. 15 is taken, by tied tensors.
-CODINGS: dict[int, Coding] = {0: DENSE, 1: BITMASK}
+CODINGS: dict[int, Coding] = {
+    0: DENSE,
+    1: BITMASK,
+    2: SCALED,
+    3: SPARSE_SCALED,
+    4: PALETTE,
+    5: SPARSE_PALETTE,
+}
+# The likely smallest first: what cannot be smaller than that is not worked out. So the search for
+# patterns is spared where there are scales, and the bitmask of floats where there is either.
+_ORDER = (2, 3, 4, 5, 1, 0)
 
 
-def smallest(bits: np.ndarray) -> tuple[int, Parts]:
+def smallest(content: Content) -> tuple[int, Parts]:
     """Return the number and the parts of the coding that takes the fewest bytes.
-
-    Args:
-        bits: raw bits of a tensor, contiguous, in its shape.
 
     Of two equally small ones the one with the lower number is taken: the same tensor always gives
     the same bytes.
     """
-    best, parts = 0, DENSE.encode(bits, bits.nbytes + 1)
-    for number, coding in CODINGS.items():
-        shorter = coding.encode(bits, parts.size)
+    best, parts = len(CODINGS), None
+    for number in _ORDER:
+        size = content.bits.nbytes if parts is None else parts.size
+        below = size + (number < best)  # an older one also where it is as small
+        shorter = CODINGS[number].encode(content, below)
         if shorter is not None:
             best, parts = number, shorter
     return best, parts

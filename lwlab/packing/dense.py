@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from lwlab.packing.coding import Coding, Parts
+from lwlab.packing.coding import Coding, Content, Parts
 from lwlab.packing.errors import Damage
 from lwlab.packing.tensors import TensorSpec
 
 __all__ = ["DENSE"]
 
 
-def _encode(bits: np.ndarray, below: int) -> Parts | None:
-    if bits.nbytes >= below:
+def _encode(content: Content, below: int) -> Parts | None:
+    if content.bits.nbytes >= below:
         return None
-    return Parts(values=bits.reshape(-1).view(np.uint8))
+    return Parts(values=content.flat.view(np.uint8))
 
 
 def _split(payload: memoryview, spec: TensorSpec) -> Parts:

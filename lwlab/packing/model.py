@@ -14,6 +14,7 @@ from lwlab.models.resize import resize_
 from lwlab.packing.archive import memory_key, write_archive
 from lwlab.packing.errors import PackingError
 from lwlab.packing.reading import Entry, decode, read_archive
+from lwlab.packing.stored import described_tensors
 from lwlab.packing.tensors import TensorSpec, fill_from_bits_, spec_of
 
 __all__ = ["Packed", "check_packed", "from_bytes_", "read_into_", "to_bytes"]
@@ -27,13 +28,15 @@ def to_bytes(model: nn.Module) -> bytes:
     """Return the packed file of ``model``: its parameters and persistent buffers, bit for bit.
 
     Masks and other parametrizations are folded in, so that a pruned weight is stored with its
-    zeros, and takes less room for them. Tensors that share memory are stored once.
+    zeros, and takes less room for them. A quantized one is stored as codes and scales where its
+    parametrization can tell them (see ``stored``); loaded, it is the same float tensor. Tensors
+    that share memory are stored once.
 
     Raises:
         TypeError: ``model`` is not an ``nn.Module``.
         PackingError: a tensor is of a kind that the file cannot hold (sparse, complex, lazy).
     """
-    return write_archive(plain_state(check_module("model", model)))
+    return write_archive(plain_state(check_module("model", model)), described_tensors(model))
 
 
 def from_bytes_(model: nn.Module, data: Packed, *, resize: bool = False) -> None:

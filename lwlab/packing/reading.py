@@ -67,7 +67,7 @@ def read_archive(data: bytes, source: str) -> list[Entry]:
         body, checksum = view[:-CHECKSUM_BYTES], view[-CHECKSUM_BYTES:]
         if zlib.crc32(body) != int.from_bytes(checksum, "little"):
             raise Damage("its checksum does not match, it was cut off or altered")
-        return _read_entries(Reader(body, len(MAGIC) + 1))
+        return _read_entries(Reader(body, len(MAGIC) + 1), version=body[len(MAGIC)])
 
 
 def check_magic(data: bytes, source: str) -> None:
@@ -94,13 +94,13 @@ def check_magic(data: bytes, source: str) -> None:
             raise Damage("its format version is 0")
 
 
-def _read_entries(reader: Reader) -> list[Entry]:
+def _read_entries(reader: Reader, version: int) -> list[Entry]:
     heads = []
     name = b""
     for _ in range(reader.varint("number of tensors", MAX_TENSORS)):
         start = reader.position
         name = _read_name(reader, name)
-        spec, number = _read_spec(reader, name)
+        spec, number = _read_spec(reader, name, version)
         length = reader.varint("payload length", _MAX_NUMBER)
         heads.append((spec, number, length, reader.position - start))
     _check_heads(heads, reader.left)
@@ -118,13 +118,14 @@ def _read_name(reader: Reader, previous: bytes) -> bytes:
     return name
 
 
-def _read_spec(reader: Reader, name: bytes) -> tuple[TensorSpec, int]:
+def _read_spec(reader: Reader, name: bytes, version: int) -> tuple[TensorSpec, int]:
     try:
         text = name.decode()
     except UnicodeDecodeError:
         raise Damage("the name of a tensor is not UTF-8") from None
     number, code = divmod(reader.byte(), 16)
-    if code not in STORED_TYPES or (number not in CODINGS and number != TIED):
+    known = number == TIED or (number in CODINGS and CODINGS[number].since <= version)
+    if code not in STORED_TYPES or not known:
         raise Damage(f"{text!r} has the unknown type {code} or coding {number}")
     rank = reader.varint("rank", MAX_RANK)
     shape = tuple(reader.varint("size", _MAX_NUMBER) for _ in range(rank))
@@ -164,7 +165,7 @@ def decode(entries: list[Entry], source: str) -> list[np.ndarray]:
     Allocates what the shapes of the entries say: compare these with a model first.
 
     Raises:
-        PackingError: a value is none of its type.
+        PackingError: a value is none of its type, or a payload turns out to make no sense.
     """
     decoded: list[np.ndarray] = []
     with naming(source):

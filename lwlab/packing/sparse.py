@@ -18,19 +18,18 @@ from lwlab.packing.bits import (
     pack_bits,
     unpack_bits,
 )
-from lwlab.packing.coding import Coding, Parts
+from lwlab.packing.coding import Coding, Content, Parts
 from lwlab.packing.errors import Damage
 from lwlab.packing.tensors import TensorSpec
 
 __all__ = ["BITMASK"]
 
 
-def _encode(bits: np.ndarray, below: int) -> Parts | None:
-    flat = bits.reshape(-1)
-    mask = flat != 0
-    nonzero = int(np.count_nonzero(mask))
-    if bitmask_length(flat.size) + nonzero * flat.itemsize >= below:
+def _encode(content: Content, below: int) -> Parts | None:
+    flat = content.flat
+    if bitmask_length(flat.size) + content.nonzero * flat.itemsize >= below:
         return None
+    mask = flat != 0
     return Parts(positions=pack_bits(mask), values=flat[mask].view(np.uint8))
 
 

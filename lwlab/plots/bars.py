@@ -26,7 +26,7 @@ __all__ = ["layer_bars", "size_bars"]
 
 _LONGEST_FILE = 12
 _LONGEST_LAYER = 16
-_PART_STYLES = ((BLUE, ""), (ORANGE, "/"), (GREEN, "x"), (GREY, "."))
+_PART_STYLES = ((BLUE, ""), (ORANGE, "/"), (GREEN, "x"), (GREY, "."), ("#cc79a7", "-"))
 
 
 def layer_bars(

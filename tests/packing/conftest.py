@@ -60,16 +60,18 @@ class Reference:
         return head + cls.varint(len(shape)) + sizes + cls.varint(length)
 
     @classmethod
-    def file(cls, *tensors):
+    def file(cls, *tensors, version=1):
         """A sealed file of (name, kind, shape, payload) tuples, names not shortened."""
         heads = b"".join(cls.entry(n, kind, shape, len(p)) for n, kind, shape, p in tensors)
         payloads = b"".join(payload for *_, payload in tensors)
-        return cls.sealed(b"LWLB\x01" + cls.varint(len(tensors)) + heads + payloads)
+        start = b"LWLB" + bytes([version])
+        return cls.sealed(start + cls.varint(len(tensors)) + heads + payloads)
 
     @classmethod
     def read(cls, data):
         """{name: (type code, shape, bytes of the elements in C order)}, one element at a time."""
-        assert data[:5] == b"LWLB\x01"
+        assert data[:4] == b"LWLB"
+        assert data[4] in (1, 2)
         assert zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little")
         rest = list(data[5:-4])
 
@@ -80,7 +82,7 @@ class Reference:
                 if digits[-1] < 128:
                     return sum(d % 128 * 128**i for i, d in enumerate(digits))
 
-        heads, name = [], b""
+        heads, name, newest = [], b"", 1
         for _ in range(number()):
             shared = number()
             name = name[:shared] + bytes(rest.pop(0) for _ in range(number()))
@@ -92,20 +94,119 @@ class Reference:
             payload = bytes(rest[:length])
             rest = rest[length:]
             item, count = [4, 8, 2, 2, 1, 1, 1, 2, 4, 8][code], math.prod(shape)
+            newest = max(newest, 2 if coding in (2, 3, 4, 5) else 1)
             if coding == 15:
                 elements = list(tensors.values())[payload[0]][2]
             elif coding == 1:
-                mask, values = payload[: -(-count // 8)], payload[-(-count // 8) :]
-                elements = b""
-                for i in range(count):
-                    kept = mask[i // 8] >> i % 8 & 1
-                    elements += values[:item] if kept else bytes(item)
-                    values = values[item * kept :]
+                elements = cls.at_ones(payload, count, item, cls.element)
+            elif coding in (2, 3):
+                elements = cls.scaled(payload, shape, code, sparse=coding == 3)
+            elif coding in (4, 5):
+                elements = cls.palette(payload, count, item, sparse=coding == 5)
             else:
                 elements = payload
             tensors[name] = (code, shape, elements)
         assert not rest
+        assert data[4] == newest
         return tensors
+
+    @staticmethod
+    def element(index, item, elements):
+        return elements[item * index : item * (index + 1)]
+
+    @staticmethod
+    def at_ones(bitmask_and_rest, count, item, element):
+        """``count`` elements: the next ``element(i, item, rest)`` at each 1 of a mask, else 0."""
+        length = -(-count // 8)
+        mask, rest = bitmask_and_rest[:length], bitmask_and_rest[length:]
+        elements, ones = b"", 0
+        for i in range(count):
+            kept = mask[i // 8] >> i % 8 & 1
+            elements += element(ones, item, rest) if kept else bytes(item)
+            ones += kept
+        return elements
+
+    @staticmethod
+    def code(packed, index, width):
+        """The number of ``width`` bits at a place, bit by bit."""
+        places = [index * width + bit for bit in range(width)]
+        return sum((packed[p // 8] >> p % 8 & 1) << bit for bit, p in enumerate(places))
+
+    @classmethod
+    def palette(cls, payload, count, item, sparse):
+        patterns = payload[0] + 1
+        table, rest = payload[1 : 1 + patterns * item], payload[1 + patterns * item :]
+        width = math.ceil(math.log2(patterns))
+        if patterns == 1 and count > 1024 and not sparse:
+            width = 1
+
+        def pick(index, item, packed):
+            return cls.element(cls.code(packed, index, width), item, table)
+
+        if sparse:
+            return cls.at_ones(rest, count, item, pick)
+        return b"".join(pick(i, item, rest) for i in range(count))
+
+    @classmethod
+    def scaled(cls, payload, shape, code, sparse):
+        count, rest, axis, size = math.prod(shape), list(payload), None, None
+        kind = rest.pop(0)
+        if kind & 3:
+            axis = rest.pop(0)
+        if kind & 3 == 2:
+            size = rest.pop(0)  # below 128 in the tests
+        channel = count if axis is None else count // shape[axis]
+        length = size or channel
+        rows = count // length
+        scales = np.frombuffer(bytes(rest[: 4 * rows]), "<f4")
+        rest = rest[4 * rows :]
+        widths = [(kind >> 4 & 7) + 1] * rows
+        if kind & 8:
+            runs_of = rows // shape[axis] if kind & 128 else 1  # that share a width
+            widths = [cls.code(rest, row // runs_of, 3) + 1 for row in range(rows)]
+            rest = rest[-(-3 * (rows // runs_of) // 8) :]
+
+        def runs(per_row):
+            """{row: its codes}, read in runs of one width; ``per_row`` are the codes of each."""
+            nonlocal rest
+            found = {}
+            for width in sorted(set(widths)):
+                members = [row for row in range(rows) if widths[row] == width]
+                at = 0
+                for row in members:
+                    found[row] = [cls.code(rest, at + i, width) for i in range(per_row[row])]
+                    at += per_row[row]
+                rest = rest[-(-at * width // 8) :]
+            return found
+
+        points = dict.fromkeys(range(rows))
+        if kind & 4:
+            points = {row: codes[0] for row, codes in runs([1] * rows).items()}
+        mask = [True] * count
+        if sparse:
+            mask = [bool(rest[i // 8] >> i % 8 & 1) for i in range(count)]
+            rest = rest[-(-count // 8) :]
+        codes = runs([sum(mask[row * length : (row + 1) * length]) for row in range(rows)])
+        assert not rest
+        values = []
+        for place in range(count):
+            row, width = place // length, widths[place // length]
+            if not mask[place]:
+                step = 0
+            elif points[row] is not None:
+                step = codes[row].pop(0) - points[row]
+            else:
+                number = codes[row].pop(0)
+                step = 2 * number - 1 if width == 1 else number - 2 ** (width - 1)
+            values.append(np.float32(step) * scales[row])
+        order = list(np.ndindex(*shape))  # of the values: by index of the axis, then C order
+        if axis is not None:
+            order.sort(key=lambda place: place[axis])
+        by_place = dict(zip(order, values, strict=True))
+        listed = torch.tensor([by_place[place] for place in np.ndindex(*shape)])
+        return raw_bytes(
+            listed.to([torch.float32, torch.float64, torch.float16, torch.bfloat16][code])
+        )
 
 
 def raw_bytes(tensor):

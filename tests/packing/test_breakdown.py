@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -23,8 +24,8 @@ def test_a_small_file_is_accounted_for_by_hand():
     table = packing.breakdown(packing.to_bytes(small_linear()))
     assert table.tensors == (
         # two varints of the name, "weight", kind, rank, two sizes, length
-        TensorBytes("weight", (2, 3), "bitmask", 8, 1, 0, 2 + 6 + 1 + 1 + 2 + 1),
-        TensorBytes("bias", (2,), "dense", 8, 0, 0, 2 + 4 + 1 + 1 + 1 + 1),
+        TensorBytes("weight", (2, 3), "bitmask", 8, 1, 0, 0, 2 + 6 + 1 + 1 + 2 + 1),
+        TensorBytes("bias", (2,), "dense", 8, 0, 0, 0, 2 + 4 + 1 + 1 + 1 + 1),
     )
     assert table.frame_bytes == 4 + 1 + 1 + 4
     assert (table.values, table.positions, table.other, table.header) == (16, 1, 0, 33)
@@ -41,13 +42,22 @@ def test_every_byte_is_in_exactly_one_place(states, bag, data):
     packed = packing.to_bytes(bag(state))
     table = packing.breakdown(packed)
     assert table.total == len(packed)
-    assert table.values + table.positions + table.other + table.header == table.total
+    kinds = (table.values, table.positions, table.codebook, table.other, table.header)
+    assert sum(kinds) == table.total
     assert table.frame_bytes + sum(row.total for row in table.tensors) == table.total
     for row, (name, tensor) in zip(table.tensors, state.items(), strict=True):
         assert (row.name, row.shape) == (name, tuple(tensor.shape))
-        nonzero = int(torch.count_nonzero(tensor.reshape(-1).view(_integer(tensor))))
-        count = {"dense": tensor.numel(), "bitmask": nonzero, "tied": 0}[row.coding]
-        assert row.values_bytes == count * tensor.element_size()
+        elements = tensor.reshape(-1).view(_integer(tensor))
+        nonzero = int(torch.count_nonzero(elements))
+        count = nonzero if row.coding in ("bitmask", "sparse palette") else tensor.numel()
+        bits = 8 * tensor.element_size() if row.coding in ("dense", "bitmask") else 0
+        if "palette" in row.coding:
+            patterns = (row.codebook_bytes - 1) // tensor.element_size()
+            assert patterns == len(
+                set(elements.tolist()) - ({0} if "sparse" in row.coding else set())
+            )
+            bits = math.ceil(math.log2(patterns))
+        assert row.values_bytes == math.ceil(count * bits / 8)
 
 
 def _integer(tensor):
@@ -84,16 +94,16 @@ def test_a_file_and_its_bytes_give_the_same_numbers(tmp_path):
 def test_the_text_is_an_aligned_table():
     assert str(packing.breakdown(packing.to_bytes(small_linear()))).splitlines() == [
         "data: 50 B (values 32.0 %, positions 2.0 %, header 66.0 %)",
-        "tensor   shape  coding   values  positions  other  header  total",
-        "(frame)                       0          0      0      10     10",
-        "weight   2x3    bitmask       8          1      0      13     22",
-        "bias     2      dense         8          0      0      10     18",
-        "total                        16          1      0      33     50",
+        "tensor   shape  coding   values  positions  codebook  other  header  total",
+        "(frame)                       0          0         0      0      10     10",
+        "weight   2x3    bitmask       8          1         0      0      13     22",
+        "bias     2      dense         8          0         0      0      10     18",
+        "total                        16          1         0      0      33     50",
     ]
 
 
 def test_names_in_the_html_are_escaped(bag):
-    model = bag({"<b>&": torch.ones(1200)})
+    model = bag({"<b>&": torch.arange(1200.0) + 1})
     text = packing.breakdown(packing.to_bytes(model))._repr_html_()
     assert "<b>" not in text
     assert "&lt;b&gt;&amp;" in text
