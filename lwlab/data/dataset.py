@@ -17,7 +17,10 @@ from torch import Tensor
 from lwlab.checks import check_count
 from lwlab.units import format_count
 
-__all__ = ["Dataset", "Split"]
+__all__ = ["UNLABELLED", "Dataset", "Split"]
+
+UNLABELLED = -1
+"""The target of a training example whose class is not known; a loss leaves it out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +89,8 @@ class Dataset:
 
     Attributes:
         name: what plots and tables call it.
-        train: examples to learn from.
+        train: examples to learn from; a target of -1 (``UNLABELLED``) says that the class is not
+            known.
         validation: examples to choose by.
         test: examples to report, once.
         class_names: the name of class 0, of class 1, ...; all different.
@@ -120,12 +124,17 @@ class Dataset:
             raise ValueError(
                 f"{name} must have inputs of the shape of train's, {self.input_shape}, got {shape}."
             )
+        self._check_targets(name, split)
+
+    def _check_targets(self, name: str, split: Split) -> None:
+        # What is not labelled can be learned from, with a teacher, and never scored.
+        lowest, spared = (UNLABELLED, " or -1 for no label,") if name == "train" else (0, "")
         low, high = int(split.targets.min()), int(split.targets.max())
-        if low < 0 or high >= self.num_classes:
-            wrong = low if low < 0 else high
+        if low < lowest or high >= self.num_classes:
+            wrong = low if low < lowest else high
             raise ValueError(
-                f"{name} must have targets from 0 to {self.num_classes - 1}, one per class name, "
-                f"got {wrong}."
+                f"{name} must have targets from 0 to {self.num_classes - 1}, one per class name,"
+                f"{spared} got {wrong}."
             )
 
     @property

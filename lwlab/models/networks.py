@@ -22,17 +22,19 @@ __all__ = ["LeNet5", "LeNet300", "ResNet8", "SimpleCNN"]
 
 
 class SimpleCNN(nn.Module):
-    """The classic beginner's network: two 3x3 convolutions, two linear layers.
+    """The classic beginner's network: 3x3 convolutions (two of them), then two linear layers.
 
     Args:
-        input_shape: (channels, height, width) of one image, height and width at least 4.
+        input_shape: (channels, height, width) of one image, height and width at least 4, and at
+            least ``2 ** depth``.
         num_classes: number of logits.
-        width: channels of the first convolution; the second has twice as many.
+        width: channels of the first convolution; each further one has twice as many.
         hidden: units of the first linear layer.
+        depth: number of convolutions, each halved by pooling: ``conv1``, ``conv2``, ...
         seed: of the initial weights.
 
     Raises:
-        ValueError: a size is not a whole number of at least 1, or the image is below 4x4.
+        ValueError: a size is not a whole number of at least 1, or the image is too small.
     """
 
     def __init__(
@@ -42,21 +44,27 @@ class SimpleCNN(nn.Module):
         width: int = 32,
         hidden: int = 128,
         seed: int = 0,
+        depth: int = 2,
     ) -> None:
         super().__init__()
-        channels, height, size = _image_shape("SimpleCNN", input_shape, smallest=4)
+        self.depth = check_count("depth", depth)
+        smallest = max(4, 2**self.depth)
+        channels, height, size = _image_shape("SimpleCNN", input_shape, smallest=smallest)
         self.input_shape, self.num_classes = (channels, height, size), num_classes
         self.width, self.hidden = check_count("width", width), check_count("hidden", hidden)
         with seeded(seed):
-            self.conv1 = nn.Conv2d(channels, width, 3, padding=1)
-            self.conv2 = nn.Conv2d(width, 2 * width, 3, padding=1)
-            self.fc1 = nn.Linear(2 * width * (height // 4) * (size // 4), hidden)
+            for number in range(1, self.depth + 1):
+                self.add_module(f"conv{number}", nn.Conv2d(channels, width, 3, padding=1))
+                channels, width = width, 2 * width
+            pixels = (height // 2**self.depth) * (size // 2**self.depth)
+            self.fc1 = nn.Linear(channels * pixels, hidden)
             self.fc2 = nn.Linear(hidden, check_count("num_classes", num_classes))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits ``(N, num_classes)`` for images ``(N, channels, height, width)``."""
-        x = F.relu(F.max_pool2d(self.conv1(images), 2))  # (N, 32, 4, 4)
-        x = F.relu(F.max_pool2d(self.conv2(x), 2))  # (N, 64, 2, 2)
+        x = images
+        for number in range(1, self.depth + 1):  # (N, 32, 4, 4), then (N, 64, 2, 2)
+            x = F.relu(F.max_pool2d(getattr(self, f"conv{number}")(x), 2))
         x = F.relu(self.fc1(x.flatten(1)))  # (N, 128)
         return self.fc2(x)  # (N, 10)
 

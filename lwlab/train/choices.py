@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lwlab.data.dataset import UNLABELLED
 from lwlab.train.records import Batch
 
 __all__ = [
+    "Augmentation",
     "LossFunction",
     "OptimizerFactory",
     "PenaltyFunction",
@@ -23,17 +25,34 @@ __all__ = [
     "constant",
     "cosine",
     "cross_entropy",
+    "labelled_cross_entropy",
 ]
 
 LossFunction = Callable[[Tensor, Batch], Tensor]
 PenaltyFunction = Callable[[nn.Module], Tensor]
 OptimizerFactory = Callable[[list[nn.Parameter], float], torch.optim.Optimizer]
 Schedule = Callable[[float], float]
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def cross_entropy(outputs: Tensor, batch: Batch) -> Tensor:
-    """Return the mean cross-entropy of logits ``(B, C)`` against the batch's targets."""
-    return F.cross_entropy(outputs, batch.targets)
+    """Return the mean cross-entropy of logits ``(B, C)`` against the batch's targets.
+
+    The mean runs over the examples that have a label; without any, the loss is 0.
+    """
+    return labelled_cross_entropy(outputs, batch.targets)
+
+
+def labelled_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross-entropy over the examples whose target is not -1; 0 without any.
+
+    Args:
+        logits: ``(B, C)``.
+        targets: int64 ``(B,)``, from 0 to C - 1, or -1 for an example without a label.
+    """
+    if not (targets != UNLABELLED).any():
+        return 0 * logits.sum()  # Still part of the graph, so that backward() can be called.
+    return F.cross_entropy(logits, targets, ignore_index=UNLABELLED)
 
 
 def adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:

@@ -24,8 +24,11 @@ from torch import Tensor, nn
 
 from lwlab.checks import check_count, check_module, check_number
 from lwlab.data import Dataset
+from lwlab.data.dataset import UNLABELLED
 from lwlab.measure import accuracy, fastest_layout
+from lwlab.train.augmenting import check_augmentation, preparation
 from lwlab.train.choices import (
+    Augmentation,
     LossFunction,
     OptimizerFactory,
     PenaltyFunction,
@@ -53,6 +56,7 @@ def fit(
     steps_per_record: int | None = None,
     schedule: Schedule = constant,
     optimizer: OptimizerFactory = adam,
+    augment: Augmentation | None = None,
 ) -> Iterator[Record]:
     """Train ``model`` in place on ``dataset.train``, yielding a record at the end of each epoch.
 
@@ -73,6 +77,8 @@ def fit(
         steps_per_record: also yield a record each so many steps, for live plots.
         schedule: ``progress in [0, 1) -> factor`` on the learning rate, asked before each step.
         optimizer: ``(parameters, learning_rate) -> torch optimizer`` over the trainable parameters.
+        augment: ``(inputs, generator) -> inputs`` on each batch of training inputs, such as
+            ``Shift(2)``; the generator is ``fit``'s own, the same for one seed whatever the model.
 
     Returns:
         A generator; nothing is trained before the first record is asked for.
@@ -95,6 +101,7 @@ def fit(
         penalty=penalty,
         schedule=schedule,
         steps_per_record=_record_interval(steps_per_record),
+        augment=check_augmentation(augment),
     )
     seed = check_count("seed", seed, minimum=0)
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -117,6 +124,7 @@ class _Plan:
     penalty: PenaltyFunction | None
     schedule: Schedule
     steps_per_record: int | None
+    augment: Augmentation | None
 
 
 @dataclass
@@ -126,7 +134,6 @@ class _Tally:
     loss: float = 0.0
     steps: int = 0
     correct: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64))
-    examples: int = 0
 
 
 def _record_interval(steps_per_record: int | None) -> int | None:
@@ -140,13 +147,14 @@ def _run(
     optimizer: torch.optim.Optimizer,
     seed: int,
 ) -> Iterator[Record]:
-    """Yield records; all work happens inside ``_working`` blocks, never across a yield."""
+    """Yield records; the stream and the flags are ours only between two yields."""
     stream = RandomStream(seed)
     shuffler = torch.Generator().manual_seed(seed)
     count = len(dataset.train)
     steps_an_epoch = len(_batches(torch.arange(count), plan.batch_size))
     total_steps = plan.epochs * steps_an_epoch
     layout = fastest_layout(model, dataset.train.inputs[:2])
+    prepare = preparation(layout, plan.augment, seed)
     step, seconds = 0, 0.0
     for epoch in range(1, plan.epochs + 1):
         tally = _Tally()
@@ -156,7 +164,7 @@ def _run(
             with stream.active(), training(model):
                 for indices in chunk:
                     _set_learning_rate(optimizer, plan, step / total_steps)
-                    _step(model, dataset, indices, plan, optimizer, tally, layout, step)
+                    _step(model, dataset, indices, plan, optimizer, tally, prepare, step)
                     step += 1
             epoch_ends = step == epoch * steps_an_epoch
             validated = accuracy(model, dataset.validation).value if epoch_ends else None
@@ -166,7 +174,7 @@ def _run(
                 total_steps=total_steps,
                 epoch=epoch,
                 loss=tally.loss / tally.steps,
-                training_accuracy=int(tally.correct) / tally.examples,
+                training_accuracy=_fraction_right(tally, dataset.train.targets[torch.cat(chunk)]),
                 validation_accuracy=validated,
                 seconds=seconds,
             )
@@ -180,12 +188,12 @@ def _step(
     plan: _Plan,
     optimizer: torch.optim.Optimizer,
     tally: _Tally,
-    layout: Callable[[Tensor], Tensor],
+    prepare: Callable[[Tensor], Tensor],
     step: int,
 ) -> None:
     """Make one optimizer step on the examples at ``indices`` and add it to ``tally``."""
-    inputs = layout(dataset.train.inputs[indices])
-    batch = Batch(inputs, dataset.train.targets[indices], indices)
+    inputs = prepare(dataset.train.inputs[indices])
+    batch = Batch(inputs, dataset.train.targets[indices], indices, plan.augment is not None)
     outputs = model(batch.inputs)
     loss = plan.loss(outputs, batch)
     if plan.penalty is not None:
@@ -204,7 +212,11 @@ def _step(
     tally.loss += value
     tally.steps += 1
     tally.correct += (outputs.detach().argmax(dim=1) == batch.targets).sum()
-    tally.examples += len(indices)
+
+
+def _fraction_right(tally: _Tally, targets: Tensor) -> float:
+    labelled = int((targets != UNLABELLED).sum())
+    return int(tally.correct) / labelled if labelled else math.nan
 
 
 def _set_learning_rate(optimizer: torch.optim.Optimizer, plan: _Plan, progress: float) -> None:

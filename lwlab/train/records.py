@@ -15,14 +15,17 @@ class Batch:
 
     Attributes:
         inputs: ``(B, *input_shape)``, as the model saw them.
-        targets: ``(B,)`` int64 class indices.
+        targets: ``(B,)`` int64 class indices; -1 for an example without a label.
         indices: ``(B,)`` int64 positions in ``dataset.train``: the key to anything computed once
             for each training example, such as a teacher's answers.
+        augmented: whether ``inputs`` were changed at random, and so are no longer those at
+            ``indices``.
     """
 
     inputs: Tensor
     targets: Tensor
     indices: Tensor
+    augmented: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Record:
         step: optimizer steps made so far, from 1; ``total_steps``: how many there will be.
         epoch: the current pass over the training split, from 1.
         loss: mean loss (penalty included) of the steps since the last record.
-        training_accuracy: fraction right in those steps, each batch scored before its update.
+        training_accuracy: fraction right in those steps, each batch scored before its update;
+            examples without a label do not count, and NaN says that there was no other.
         validation_accuracy: fraction right on the whole validation split at the end of an epoch;
             None at other moments.
         seconds: time spent training and validating so far; the reader's own time is not in it.

@@ -141,9 +141,22 @@ def test_a_dataset_refuses_parts_that_do_not_fit():
         dataset(test=split(4, (1, 3, 3)))
     with raises(ValueError, "test must have targets from 0 to 2, one per class name, got 3."):
         dataset(test=split(4, classes=4))
-    negative = Split(torch.zeros(1, 1, 2, 2), torch.tensor([-1]))
-    with raises(ValueError, "train must have targets from 0 to 2, one per class name, got -1."):
+    unlabelled = Split(torch.zeros(1, 1, 2, 2), torch.tensor([-1]))
+    for name in ("validation", "test"):
+        sentence = f"{name} must have targets from 0 to 2, one per class name, got -1."
+        with raises(ValueError, sentence):
+            dataset(**{name: unlabelled})
+    negative = Split(torch.zeros(1, 1, 2, 2), torch.tensor([-2]))
+    with raises(
+        ValueError,
+        "train must have targets from 0 to 2, one per class name, or -1 for no label, got -2.",
+    ):
         dataset(train=negative)
+
+
+def test_training_examples_may_be_without_a_label():
+    unlabelled = Split(torch.zeros(2, 1, 2, 2), torch.tensor([-1, 2]))
+    assert dataset(train=unlabelled).train.targets.tolist() == [-1, 2]
 
 
 def test_a_dataset_refuses_bad_class_names():

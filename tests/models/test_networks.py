@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lwlab.models import LeNet5, LeNet300, ResNet8, SimpleCNN
+from lwlab.models import LeNet5, LeNet300, ResNet8, SimpleCNN, layer_names
 
 ALL = [SimpleCNN, LeNet300, LeNet5, ResNet8]
 
@@ -67,6 +67,31 @@ def test_pooling_before_relu_gives_the_textbook_order_to_the_bit():
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (1, 28, 28), (2, 9, 13)])
 def test_simple_cnn_takes_any_image_size(shape):
     assert SimpleCNN(shape, num_classes=4)(torch.zeros(2, *shape)).shape == (2, 4)
+
+
+def test_depth_makes_a_shallower_or_deeper_network_of_the_same_class():
+    shallow, deep = SimpleCNN(depth=1), SimpleCNN(depth=3)
+    assert layer_names(shallow) == ("conv1", "fc1", "fc2")
+    assert layer_names(deep) == ("conv1", "conv2", "conv3", "fc1", "fc2")
+    # 1*32*9+32, 32*4*4*128+128, 128*10+10
+    assert parameters(shallow) == 320 + 65_664 + 1_290
+    # ..., 64*128*9+128, 128*1*1*128+128, ...
+    assert parameters(deep) == 320 + 18_496 + 73_856 + 16_512 + 1_290
+    images = torch.rand(5, 1, 8, 8)
+    x = F.relu(F.max_pool2d(shallow.conv1(images), 2))
+    assert torch.equal(shallow(images), shallow.fc2(F.relu(shallow.fc1(x.flatten(1)))))
+    assert deep(images).shape == (5, 10)
+
+
+def test_too_small_an_image_for_the_depth_gets_one_sentence():
+    sentence = (
+        "input_shape must be (channels, height, width) with height and width of at least 16 for "
+        "SimpleCNN, got (1, 8, 8)."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        SimpleCNN(depth=4)
+    with pytest.raises(ValueError, match=r"^depth must be a whole number of at least 1, got 0\.$"):
+        SimpleCNN(depth=0)
 
 
 def test_a_shape_that_is_no_image_gets_one_sentence():
