@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import math
 import os
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from lwlab.checks import did_you_mean
+from lwlab.measure.paired import PairedDifference, paired_difference, spread, verdict
 from lwlab.measure.tables import html_table, text_table
 from lwlab.prune.comparing import ComparisonRow
-from lwlab.units import format_percent, format_points
+from lwlab.units import format_percent
 
 __all__ = [
     "CriterionSummary",
@@ -55,9 +55,14 @@ class CriterionSummary:
     high: float
 
     @property
+    def paired(self) -> PairedDifference:
+        """The difference and its interval, as ``lwlab.measure`` has them."""
+        return PairedDifference(self.difference, self.low, self.high, self.seeds)
+
+    @property
     def differs(self) -> bool:
         """Whether the interval of the difference leaves 0 out."""
-        return self.low > 0 or self.high < 0
+        return self.paired.differs
 
 
 @dataclass(frozen=True)
@@ -85,10 +90,7 @@ class SummaryTable:
     def _verdict(self, summary: CriterionSummary) -> str:
         if summary.criterion == self.reference:
             return "-"
-        text = format_points(summary.difference)
-        if math.isnan(summary.low):
-            return f"{text} (one seed)"
-        return text if summary.differs else f"{text}, no difference seen"
+        return verdict(summary.paired)
 
 
 def _cells(summary: CriterionSummary) -> list[str]:
@@ -144,30 +146,18 @@ def _summary(
             f"{rows[0].criterion!r} and {sorted(reference)} for the reference."
         )
     recovered = [row.recovered for row in rows]
-    gaps = [row.recovered - reference[row.seed].recovered for row in rows]
-    mean = statistics.mean(gaps)
-    half = _half_interval(gaps)
+    gap = paired_difference(recovered, [reference[row.seed].recovered for row in rows])
     return CriterionSummary(
         criterion=rows[0].criterion,
         sparsity=rows[0].sparsity,
         seeds=len(rows),
         as_cut=statistics.mean(row.as_cut for row in rows),
         recovered=statistics.mean(recovered),
-        spread=statistics.stdev(recovered) if len(rows) > 1 else 0.0,
-        difference=mean,
-        low=mean - half,
-        high=mean + half,
+        spread=spread(recovered),
+        difference=gap.mean,
+        low=gap.low,
+        high=gap.high,
     )
-
-
-def _half_interval(gaps: Sequence[float]) -> float:
-    """Return half the 95 % interval of the mean of paired differences."""
-    # scikit-learn brings it; imported here, so that lwlab.prune itself stays quick to import.
-    from scipy.stats import t as student  # noqa: PLC0415
-
-    if len(gaps) < 2:
-        return math.nan
-    return float(student.ppf(0.975, len(gaps) - 1)) * statistics.stdev(gaps) / len(gaps) ** 0.5
 
 
 def write_rows(path: str | os.PathLike[str], groups: Groups) -> None:
