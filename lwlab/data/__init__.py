@@ -11,7 +11,20 @@ tensors), ``builtin`` (by name); below that ``catalogue``, ``places``, ``downloa
 
 from lwlab.data.arrays import from_arrays
 from lwlab.data.builtin import KNOWN, available, load
-from lwlab.data.dataset import Dataset, Split
+from lwlab.data.dataset import UNLABELLED, Dataset, Split
 from lwlab.data.files import DataFileError
+from lwlab.data.subsets import few_labels, only_labelled, without_class
 
-__all__ = ["KNOWN", "DataFileError", "Dataset", "Split", "available", "from_arrays", "load"]
+__all__ = [
+    "KNOWN",
+    "UNLABELLED",
+    "DataFileError",
+    "Dataset",
+    "Split",
+    "available",
+    "few_labels",
+    "from_arrays",
+    "load",
+    "only_labelled",
+    "without_class",
+]

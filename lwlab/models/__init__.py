@@ -7,10 +7,12 @@ from lwlab.models.layers import (
     plain_state,
     seeded,
 )
+from lwlab.models.mlp import MLP
 from lwlab.models.networks import LeNet5, LeNet300, ResNet8, SimpleCNN
 from lwlab.models.resize import replace_tensors_, resize_
 
 __all__ = [
+    "MLP",
     "CompressibleLayer",
     "LeNet5",
     "LeNet300",

@@ -9,10 +9,14 @@ from lwlab.packing.breakdown import Breakdown, TensorBytes, breakdown
 from lwlab.packing.errors import PackingError
 from lwlab.packing.files import load_, save
 from lwlab.packing.model import from_bytes_, to_bytes
+from lwlab.packing.rows import Rows
+from lwlab.packing.stored import ScaledCodes
 
 __all__ = [
     "Breakdown",
     "PackingError",
+    "Rows",
+    "ScaledCodes",
     "TensorBytes",
     "breakdown",
     "from_bytes_",

@@ -21,7 +21,7 @@ from lwlab.quantize.activations import (
 )
 from lwlab.quantize.adaround import learn_rounding
 from lwlab.quantize.affine import dequantize, fake_quantize, quantize
-from lwlab.quantize.bias_correction import correct_biases_
+from lwlab.quantize.bias_correction import BiasCorrection, correct_biases_
 from lwlab.quantize.codebook import Codebook, find_codebook
 from lwlab.quantize.equalizing import equalize
 from lwlab.quantize.fake import FakeQuantize
@@ -30,7 +30,7 @@ from lwlab.quantize.folding import fold_batchnorm
 from lwlab.quantize.granularity import Granularity, PerChannel, PerGroup, PerTensor
 from lwlab.quantize.grid import Grid, choose_qparams, quant_range
 from lwlab.quantize.integer import FloatOperation, IntegerModel, convert
-from lwlab.quantize.layer_rounding import round_layers_
+from lwlab.quantize.layer_rounding import LayerRounding, round_layers_
 from lwlab.quantize.learned_activation import (
     ClipPenalty,
     LearnedClipActivation,
@@ -76,6 +76,7 @@ from lwlab.quantize.tensor import TERNARY, QuantizedTensor, quantize_tensor
 
 __all__ = [
     "TERNARY",
+    "BiasCorrection",
     "BitPlan",
     "BitPoint",
     "BitSensitivity",
@@ -91,6 +92,7 @@ __all__ = [
     "Grid",
     "IntegerModel",
     "LayerBits",
+    "LayerRounding",
     "LayerTrace",
     "LearnedClipActivation",
     "LearnedStep",

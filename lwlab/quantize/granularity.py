@@ -93,7 +93,8 @@ class PerChannel:
         """Return the tensor of ``shape`` that ``rows`` came from."""
         axis, shape = _axis_of(self.axis, shape), tuple(shape)
         channels_first = (shape[axis], *shape[:axis], *shape[axis + 1 :])
-        return rows.reshape(channels_first).movedim(0, axis)
+        # Contiguous: a layer may sum in another order over strides, and give other last digits.
+        return rows.reshape(channels_first).movedim(0, axis).contiguous()
 
     def spread(self, per_group: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Return one number per channel with the shape (1, ..., channels, ..., 1)."""

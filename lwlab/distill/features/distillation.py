@@ -127,8 +127,10 @@ class FeatureDistillation:
         return list(dict.fromkeys(pair[side] for pair in self._pairs))
 
     def _teachers_features(self, inputs: Tensor) -> dict[str, Tensor]:
-        # The student's layout need not be one that the teacher takes.
-        return features_of(self._teacher, self._layout(inputs.contiguous()), self._names(1))
+        # The student's layout need not be one that the teacher takes. Not contiguous(): it leaves
+        # the strides of an image of one channel as they are.
+        plain = inputs.clone(memory_format=torch.contiguous_format)
+        return features_of(self._teacher, self._layout(plain), self._names(1))
 
     def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Return the loss of the student's logits and features, a differentiable scalar."""
