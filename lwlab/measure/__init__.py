@@ -8,16 +8,11 @@ Read ``evaluating`` (how a model is looked at), ``predicting`` and ``accuracy`` 
 from lwlab.measure.accuracy import Accuracy, accuracy, accuracy_in_parts, accuracy_of
 from lwlab.measure.comparison import Comparison, compare
 from lwlab.measure.compute import call_macs, layer_macs, macs
-from lwlab.measure.damage import (
-    Flips,
-    flipped,
-    flips_of,
-    per_class_accuracy,
-    per_class_accuracy_of,
-)
+from lwlab.measure.damage import Flips, flipped, flips_of, per_class_accuracy, per_class_accuracy_of
 from lwlab.measure.evaluating import evaluating
 from lwlab.measure.latency import Latency, folded, latency
 from lwlab.measure.layout import fastest_layout
+from lwlab.measure.paired import PairedDifference, paired_difference, spread, verdict
 from lwlab.measure.predicting import NO_ANSWER, predictions
 from lwlab.measure.scorecard import Scorecard, scorecard
 from lwlab.measure.size import (
@@ -36,6 +31,7 @@ __all__ = [
     "Comparison",
     "Flips",
     "Latency",
+    "PairedDifference",
     "Scorecard",
     "accuracy",
     "accuracy_in_parts",
@@ -55,10 +51,13 @@ __all__ = [
     "num_nonzero",
     "num_parameters",
     "packed_bytes",
+    "paired_difference",
     "per_class_accuracy",
     "per_class_accuracy_of",
     "plain_bytes",
     "predictions",
     "scorecard",
     "sparsity",
+    "spread",
+    "verdict",
 ]

@@ -98,7 +98,8 @@ class Predictor:
                 return self._model(channels_last(batch))
             except Exception:  # Tensor.view, for one, refuses this layout: on with the plain one.
                 self._channels_last = False
-        return forward(self._model, batch.clone())
+        # A clone keeps the strides of what it is given, and these may be what failed.
+        return forward(self._model, batch.clone(memory_format=torch.contiguous_format))
 
 
 def check_split(split: Split) -> Split:

@@ -2,9 +2,11 @@ import re
 
 import pytest
 import torch
+from torch import nn
 
 from lwlab.distill.answers import CachedAnswers, LiveAnswers, ShuffledAnswers
 from lwlab.distill.teacher import Teacher
+from lwlab.measure.layout import channels_last
 from lwlab.train.augmenting import Shift
 from lwlab.train.loop import fit
 from lwlab.train.records import Batch
@@ -111,3 +113,17 @@ def test_mistakes_get_one_sentence(small, network):
         ShuffledAnswers(answers, -1)
     with says(ValueError, "batch must hold at least 2 examples to be shuffled, got 1."):
         ShuffledAnswers(answers)(batch_of(small, [0]))
+
+
+def test_live_answers_come_from_a_teacher_that_cannot_read_channels_last():
+    class Viewing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.linear = nn.Conv2d(1, 4, 3, padding=1), nn.Linear(256, 10)
+
+        def forward(self, x):
+            return self.linear(self.conv(x).view(len(x), -1))
+
+    inputs = channels_last(torch.rand(5, 1, 8, 8))
+    teacher = Teacher(Viewing())
+    assert teacher.logits(inputs).shape == (5, 10)

@@ -125,12 +125,16 @@ def test_arms_of_one_change_share_its_data_set(network, small):
     assert datasets == [small, small]
 
 
-def test_a_learning_rate_of_its_own_and_augmentation_reach_fit(network, small):
+def test_the_settings_of_an_arm_reach_fit(network, small):
     def brighter(inputs, generator):
         return inputs + 1
 
+    def descent(parameters, learning_rate):
+        return torch.optim.SGD(parameters, lr=learning_rate)
+
     student = network(0)
     settings = {"learning_rate": 0.03, "augment": brighter, "schedule": lambda progress: 0.5}
+    settings["optimizer"] = descent
     together = train_side_by_side(
         {"a": label_smoothing(network, **settings)}, small, seed=0, epochs=1
     )

@@ -56,9 +56,11 @@ def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
         TypeError, ValueError: the features do not go together.
     """
     student, teacher = _points(student, teacher, 3, "an angle")
-    i, j, k = torch.meshgrid(*[torch.arange(len(student))] * 3, indexing="ij")
-    distinct = (i != j) & (j != k) & (i != k)
-    return F.smooth_l1_loss(_cosines(student)[distinct], _cosines(teacher)[distinct])
+    count = len(student)
+    gaps = F.smooth_l1_loss(_cosines(student), _cosines(teacher), reduction="none")
+    # Where j is i or k there is no direction, and so no gap; i = k is left out here.
+    gaps = gaps.masked_fill(torch.eye(count, dtype=torch.bool, device=gaps.device), 0)
+    return gaps.sum() / (count * (count - 1) * (count - 2))
 
 
 def _cosines(points: Tensor) -> Tensor:

@@ -90,6 +90,12 @@ def test_equal_points_give_finite_gradients_and_none_reach_the_teacher(loss):
     assert teacher.grad is None
 
 
+def test_equal_points_have_angles_of_cosine_0():
+    teacher = features(5, 3)
+    wanted = np.mean([huber(cosine) for cosine in cosines_by_hand(teacher)])
+    assert angle_loss(torch.zeros_like(teacher), teacher).item() == pytest.approx(wanted)
+
+
 def test_too_few_examples_are_told():
     with says(ValueError, "features must be of at least 2 examples to have a distance, got 1."):
         distance_loss(features(1, 3), features(1, 3))
