@@ -19,7 +19,7 @@ from lwlab.plots.template import (
 )
 from lwlab.units import format_count, format_interval, format_percent
 
-__all__ = ["per_class_bars"]
+__all__ = ["class_axis", "per_class_bars"]
 
 _LONGEST_CLASS = 14  # letters of a class name on the axis; the hover text has all of it
 _LEVEL_LETTERS = 36  # letters that stand side by side on the narrowest plot
@@ -62,7 +62,7 @@ def per_class_bars(
     if before:
         traces.append(_class_trace("before", before, OUTLINE, bars=False))
     worst = min(scored, key=lambda pair: pair[1].value)
-    class_axis, bottom = _class_axis(class_names)
+    classes, bottom = class_axis(class_names)
     return build(
         traces,
         title=title,
@@ -70,7 +70,7 @@ def per_class_bars(
         f"{format_percent(worst[1].value)}.",
         bottom=bottom,
         barmode="overlay",
-        xaxis=class_axis,
+        xaxis=classes,
         yaxis=axis("accuracy (%)", range=[0, 104]),
         **legend(),
     )
@@ -85,8 +85,12 @@ def _check_lengths(accuracies: Sequence, class_names: Sequence, baseline: Sequen
             )
 
 
-def _class_axis(class_names: Sequence[str]) -> tuple[dict[str, Any], int]:
-    """Return the axis of the classes, in their order, and the pixels it needs below the plot."""
+def class_axis(class_names: Sequence[str]) -> tuple[dict[str, Any], int]:
+    """Return the axis of the classes, in their order, and the pixels it needs below the plot.
+
+    Args:
+        class_names: one a class; long ones are shortened, and too many are left out.
+    """
     shown = [shorten(str(name), _LONGEST_CLASS) for name in class_names]
     longest = max(len(name) for name in shown)
     settings = {

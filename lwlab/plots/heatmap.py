@@ -8,8 +8,8 @@ from typing import Any
 from plotly.graph_objects import Figure
 
 from lwlab.measure import Accuracy
-from lwlab.plots.colors import color_at, ink_on
-from lwlab.plots.template import GREY, axis, build, plain_text, shorten
+from lwlab.plots.heatmap_parts import cell_axis, cividis, number_trace
+from lwlab.plots.template import GREY, build, plain_text, shorten
 from lwlab.units import format_interval, format_percent, format_points
 
 __all__ = ["sensitivity_heatmap"]
@@ -18,17 +18,8 @@ _LONGEST_LAYER = 16
 _ROW = 28  # pixels
 _CHOSEN = "#d55e00"  # vermillion of Okabe and Ito; the frame itself is what carries the meaning
 _WAITING = "\N{MIDDLE DOT}"
-# Cividis, made for colour-blind eyes, bent so that colours differ most where accuracies are good:
-# the colour at p is cividis(p * p).
-_COLORS = [
-    [0.0, "#00224e"],
-    [0.25, "#002e6a"],
-    [0.5, "#434e6c"],
-    [0.7, "#7a7a78"],
-    [0.8, "#9e9676"],
-    [0.9, "#ccba64"],
-    [1.0, "#fee838"],
-]
+# Bent so that colours differ most where accuracies are good.
+_COLORS = cividis(lambda place: place**0.5)
 
 Points = Sequence[Sequence[Accuracy | None]]
 
@@ -72,21 +63,9 @@ def sensitivity_heatmap(
         plot_height=max(192, _ROW * len(layers)),
         left=max(58, 14 + 7 * max(len(name) for name in shown)),
         shapes=_frames(layers, sparsities, chosen or {}),
-        xaxis=_cell_axis("zeros in that layer (%)", columns, [-0.5, len(columns) - 0.5]),
+        xaxis=cell_axis("zeros in that layer (%)", columns, [-0.5, len(columns) - 0.5]),
         # The first layer on top.
-        yaxis=_cell_axis("", [plain_text(name) for name in shown], [len(layers) - 0.5, -0.5]),
-    )
-
-
-def _cell_axis(title: str, names: Sequence[str], limits: list[float]) -> dict[str, Any]:
-    return axis(
-        title,
-        range=limits,
-        tickvals=list(range(len(names))),
-        ticktext=list(names),
-        tickangle=0,
-        showgrid=False,
-        zeroline=False,
+        yaxis=cell_axis("", [plain_text(name) for name in shown], [len(layers) - 0.5, -0.5]),
     )
 
 
@@ -136,18 +115,8 @@ def _number(point: Accuracy | None) -> str:
 
 
 def _numbers(accuracies: Points) -> dict[str, Any]:
-    """Return the numbers in the cells; a heatmap's own text reads badly on its middle colours."""
     cells = [(x, y, p) for y, row in enumerate(accuracies) for x, p in enumerate(row) if p]
-    inks = [ink_on(color_at(_COLORS, point.value)) for *_, point in cells]
-    return {
-        "type": "scatter",
-        "mode": "text",
-        "x": [x for x, _, _ in cells],
-        "y": [y for _, y, _ in cells],
-        "text": [_number(point) for *_, point in cells],
-        "textfont": {"size": 12, "color": inks},
-        "hoverinfo": "skip",
-    }
+    return number_trace([(x, y, p.value, _number(p)) for x, y, p in cells], _COLORS)
 
 
 def _sentence(point: Accuracy | None, baseline: Accuracy | None) -> str:

@@ -11,7 +11,7 @@ from plotly.graph_objects import Figure
 from lwlab.plots.template import BLUE, GREY, ORANGE, axis, build, legend, plain_text
 from lwlab.units import format_bytes, format_interval, format_percent
 
-__all__ = ["TradeoffPoint", "accuracy_against_size"]
+__all__ = ["TradeoffPoint", "accuracy_against_size", "hover_text", "size_unit"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def accuracy_against_size(
     if current is not None:
         traces.append(_markers("now", [current], ORANGE, {"size": 12, "symbol": "diamond"}))
     largest = max(p.size_bytes for p in everything)
-    unit, name = _unit(largest)
+    unit, name = size_unit(largest)
     for trace in traces:
         trace["x"] = [size / unit for size in trace["x"]]
     return build(
@@ -74,7 +74,8 @@ def accuracy_against_size(
     )
 
 
-def _unit(size_bytes: int) -> tuple[float, str]:
+def size_unit(size_bytes: int) -> tuple[float, str]:
+    """Return the bytes of the unit that an axis up to ``size_bytes`` counts in, and its name."""
     if size_bytes >= 1e6:
         return 1e6, "MB"
     return (1e3, "kB") if size_bytes >= 1e3 else (1, "bytes")
@@ -89,7 +90,7 @@ def _markers(
         "name": name,
         "x": [p.size_bytes for p in points],
         "y": [100 * p.accuracy for p in points],
-        "text": [_hover(p) for p in points],
+        "text": [hover_text(p) for p in points],
         "hovertemplate": "%{text}<extra></extra>",
         "marker": {"color": color, "line": {"width": 2, "color": color}, **marker},
     }
@@ -104,7 +105,8 @@ def _markers(
     return trace
 
 
-def _hover(point: TradeoffPoint) -> str:
+def hover_text(point: TradeoffPoint) -> str:
+    """Return what hovering over a point shows: what it is, its accuracy, its size."""
     return (
         f"{plain_text(point.label)}<br>{format_percent(point.accuracy)} right "
         f"({format_interval(point.low, point.high)})<br>{format_bytes(point.size_bytes)}"

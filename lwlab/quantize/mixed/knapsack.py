@@ -19,7 +19,9 @@ import numpy as np
 
 __all__ = ["Choice", "Option", "choose"]
 
-_SCALE = 1e6  # the solver's tolerances are absolute: the losses are brought to a size above them
+# The solver's tolerances are absolute, about 1e-6: losses are brought to a size above them. Much larger
+# ones it cannot keep whole in its presolve, and says so on the standard output.
+_SCALE = 1e3
 
 
 @dataclass(frozen=True)
