@@ -19,8 +19,8 @@ import numpy as np
 
 __all__ = ["Choice", "Option", "choose"]
 
-# The solver's tolerances are absolute, about 1e-6: losses are brought to a size above them. Much larger
-# ones it cannot keep whole in its presolve, and says so on the standard output.
+# The solver's tolerances are absolute, about 1e-6: losses are brought to a size above them. With
+# much larger ones its presolve breaks its own integers, and says so on the standard output.
 _SCALE = 1e3
 
 
