@@ -70,6 +70,19 @@ lab = ChannelLab(model, dataset, pruning_ratio=0.3)
 lab.add_class("bench-lab")
 lab
 """
+DISTILL = """
+from lwlab import data
+from lwlab.labs.distill import DistillLab
+from lwlab.models import SimpleCNN
+from lwlab.train import fit
+dataset = data.load("digits")
+teacher = SimpleCNN(dataset.input_shape, dataset.num_classes, width=16, hidden=64)
+for _ in fit(teacher, dataset, epochs=10): pass
+student = SimpleCNN(dataset.input_shape, dataset.num_classes, width={width}, hidden={hidden})
+lab = DistillLab(teacher, student, dataset, epochs={epochs})
+lab.add_class("bench-lab")
+lab
+"""
 EIGHT_SETUP = """
 import numpy, torch
 from IPython.display import display
@@ -288,6 +301,41 @@ def part_channels(browser: Browser, server: Server, moves: int) -> None:
             bench_channels(page, network, moves)
 
 
+def part_distill(browser: Browser, server: Server, moves: int) -> None:
+    """Three students; the temperature before, while and after they learn; Stop."""
+    sizes = {"width": 8, "hidden": 32}
+    notebook(server.folder, "distill.ipynb", FLOOR, DISTILL.format(epochs=10, **sizes))
+    with closing(opened(browser, server, "distill.ipynb")) as page:
+        bench_beside_floor(page, "two figures", moves, rounds=1, wanted=4)
+        seconds = press(page, "Start", "seed 0, finished") / 1000
+        print(f"three students on digits, 10 epochs: {seconds:.1f} s (wanted at most 30)")
+        bench_beside_floor(page, "four figures", moves, rounds=3, wanted=4)
+    notebook(server.folder, "long.ipynb", FLOOR, DISTILL.format(epochs=2000, **sizes))
+    with closing(opened(browser, server, "long.ipynb")) as page:
+        press(page, "Start", "epoch 2 of")
+        bench_beside_floor(page, "in training", moves, rounds=3, wanted=4)
+        print(f"Stop: {press(page, 'Stop', 'stopped'):.0f} ms (wanted at most 300)")
+
+
+def press(page: Page, button: str, awaited: str) -> float:
+    """Press a button of the lab; return ms until its headline says what is awaited."""
+    return page.evaluate(
+        """([button, awaited]) => new Promise(resolve => {
+            const headline = document.querySelector('.bench-lab .lwlab-headline');
+            const pressed = performance.now();
+            const watch = new MutationObserver(() => {
+                if (!headline.innerText.includes(awaited)) return;
+                watch.disconnect();
+                resolve(performance.now() - pressed);
+            });
+            watch.observe(headline, {childList: true, characterData: true, subtree: true});
+            [...document.querySelectorAll('.bench-lab button')]
+                .find(one => one.innerText.trim() === button).click();
+        })""",
+        [button, awaited],
+    )
+
+
 def part_eight(browser: Browser, server: Server, moves: int) -> None:
     del moves
     notebook(server.folder, "eight.ipynb", EIGHT_SETUP, EIGHT)
@@ -299,6 +347,7 @@ PARTS = {
     "quantize": part_quantize,
     "fashion": part_fashion,
     "channels": part_channels,
+    "distill": part_distill,
     "eight": part_eight,
 }
 

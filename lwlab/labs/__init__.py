@@ -5,6 +5,7 @@ from lwlab.labs.channel import ChannelLab, ChannelParams, ChannelResult
 from lwlab.labs.click import Click, Drag
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.criteria import CriteriaLab, CriteriaParams, CriteriaResult
+from lwlab.labs.distill import DistillLab, DistillParams, DistillResult
 from lwlab.labs.live_plot import LivePlot, Screen
 from lwlab.labs.penalty import PenaltyLab, PenaltyParams, PenaltyResult, PenaltyRun
 from lwlab.labs.prune import PruneLab, PruneParams, PruneResult
@@ -21,6 +22,9 @@ __all__ = [
     "CriteriaLab",
     "CriteriaParams",
     "CriteriaResult",
+    "DistillLab",
+    "DistillParams",
+    "DistillResult",
     "Drag",
     "Gate",
     "Lab",

@@ -10,7 +10,9 @@ from lwlab.plots.histogram import WeightBins, bin_weights, weight_histogram
 from lwlab.plots.quantization import grid_histogram, layer_error_bars
 from lwlab.plots.recovery import recovery_curve
 from lwlab.plots.rounding import grid_lines, number_table
+from lwlab.plots.soft_answers import class_similarity_map, soft_answer_bars
 from lwlab.plots.sparsity import accuracy_against_sparsity
+from lwlab.plots.students import student_curves, students_against_size
 from lwlab.plots.template import describe
 from lwlab.plots.tradeoff import TradeoffPoint, accuracy_against_size
 
@@ -21,6 +23,7 @@ __all__ = [
     "accuracy_against_sparsity",
     "bin_weights",
     "channel_groups",
+    "class_similarity_map",
     "criteria_curves",
     "criteria_strip",
     "describe",
@@ -33,6 +36,9 @@ __all__ = [
     "recovery_curve",
     "sensitivity_heatmap",
     "size_bars",
+    "soft_answer_bars",
+    "student_curves",
+    "students_against_size",
     "training_curves",
     "weight_histogram",
 ]

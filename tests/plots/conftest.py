@@ -10,6 +10,8 @@ import torch
 
 from lwlab import plots
 from lwlab.plots.heatmap import sensitivity_heatmap
+from lwlab.plots.soft_answers import class_similarity_map, soft_answer_bars
+from lwlab.plots.students import student_curves, students_against_size
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +64,14 @@ def every_figure(record, score):
         "heatmap": sensitivity_heatmap(["fc1"], [0.5, 0.9], [[score(0.9), None]]),
         "sparsity": plots.accuracy_against_sparsity({"L1": [(0.5, score(0.9))]}),
         "criteria": plots.criteria_strip([row], criteria=["norm"], baseline=0.9),
+        "soft answer": soft_answer_bars(
+            [0.7, 0.3], class_names=["$cat$", "<b>dog"], temperature=4, label=1
+        ),
+        "similarity": class_similarity_map(
+            [[0.7, 0.3], None], class_names=["$cat$", "<b>dog"], temperature=4
+        ),
+        "students": student_curves({"alone": records, "distilled": records}, teacher=0.9),
+        "students against size": students_against_size({"alone": now}, teacher=before),
         "groups": plots.channel_groups(["conv1", "fc1"], [group]),
         "sizes": plots.size_bars({"values": 300, "header": 40}, baseline_bytes=900),
     }

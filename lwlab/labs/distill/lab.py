@@ -1,0 +1,218 @@
+"""DistillLab: see what a teacher knows, and three students learn with it and without it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+from lwlab.checks import check_choice, check_count
+from lwlab.data import Dataset
+from lwlab.distill import Teacher
+from lwlab.distill.arm import StudentFactory
+from lwlab.labs.base import Lab
+from lwlab.labs.contract import Gate, Part
+from lwlab.labs.distill import controls as widgets_of
+from lwlab.labs.distill.bench import Bench
+from lwlab.labs.distill.params import DistillParams
+from lwlab.labs.distill.result import DistillResult, RaceResult
+from lwlab.labs.distill.view import DistillView
+from lwlab.labs.live_plot import Screen
+
+__all__ = ["DistillLab"]
+
+_OVER = ("stopped", "finished", "failed")
+
+
+class DistillLab(Lab[DistillParams, DistillResult]):
+    """Soften what ``teacher`` says by a slider; then train three students at once, live.
+
+    One learns from the labels alone, one from the teacher too, and one is a control that softens
+    without the teacher's knowledge, or takes larger steps. All begin with the same weights and see
+    the same batches. Each seed that is finished joins a table, for its recipe; the seed then goes
+    on by one. Controls of the training count at the next Start, so that no touch loses a training;
+    the temperature and the images move at once, also while students learn.
+
+    In a notebook, show the lab in one cell and let the next one say ``await lab.done()``; in a
+    script, ``lab.run()``. ``lab.trained_student("distilled")`` gives a copy of a student. Nothing
+    happens to ``teacher`` or ``student`` themselves.
+
+    Args:
+        teacher: a trained network that returns logits, or a ``distill.Teacher``.
+        student: a network whose form is taken, each seed draws its weights anew; or a function
+            ``seed -> network``.
+        dataset: its train split is learned; all that is shown is of its validation split.
+        after: keep the lab locked until this prediction is made or skipped.
+        **first: first values of the controls, by the fields of ``DistillParams``:
+            ``DistillLab(teacher, student, dataset, temperature=8, control="shuffled")``.
+
+    Raises:
+        TypeError, ValueError: an argument is out of range; teacher, student and data set do not
+            have the same number of classes; or a network returns probabilities.
+    """
+
+    # A result holds the records of three students.
+    history_length = 40
+
+    def __init__(
+        self,
+        teacher: nn.Module | Teacher,
+        student: nn.Module | StudentFactory,
+        dataset: Dataset,
+        *,
+        after: Gate | None = None,
+        **first: Any,
+    ) -> None:
+        params = DistillParams.first(first)
+        names = (_class_name(teacher), _class_name(student))
+        teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher)
+        student = copy.deepcopy(student) if isinstance(student, nn.Module) else student
+        self._bench = Bench(teacher, student, dataset, params, self._finished)
+        self._count, self._silent_end = len(dataset.validation), False
+        check_count("example", params.example, minimum=0, maximum=self._count - 1)
+        self._view = DistillView(dataset, *names)
+        self._buttons = widgets_of.Buttons()
+        self.start_button, self.pause_button = self._buttons.start, self._buttons.pause
+        self.stop_button = self._buttons.stop
+        self.previous_button, self.next_button = self._buttons.previous, self._buttons.next
+        self._connect_buttons()
+        controls = widgets_of.controls(params, self._count)
+        super().__init__(
+            params=params,
+            controls=controls,
+            rows=widgets_of.rows(controls, self._buttons),
+            buttons=[self.start_button, self.previous_button, self.next_button],
+            after=after,
+        )
+        self.compute_first()
+
+    def _connect_buttons(self) -> None:
+        for button, action in (
+            (self.start_button, self.start),
+            (self.pause_button, self.pause),
+            (self.stop_button, self.stop),
+            (self.previous_button, lambda: self._turn(-1)),
+            (self.next_button, lambda: self._turn(1)),
+        ):
+            button.on_click(lambda _, action=action: self.pressed(action))
+
+    # ---- the buttons ---------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Train three students by the present setting; one that runs is given up."""
+        params = self.read_controls()
+        self._bench.start(params)
+        self.request(params)
+
+    def pause(self) -> None:
+        """Hold the students at their present step; called again, they go on."""
+        race = self._bench.race
+        if race is None or race.state in _OVER:
+            return
+        if race.state == "paused":
+            race.go_on()
+        else:
+            race.pause()
+        self.request(self.read_controls())
+
+    def stop(self) -> None:
+        """End the training; the students keep what they have learned, and are measured."""
+        race = self._bench.race
+        if race is None or race.state in _OVER:
+            return
+        race.stop()
+        self.request(self.read_controls())
+
+    def _turn(self, pages: int) -> None:
+        self.set(example=(self.controls["example"].value + pages) % self._count)
+
+    async def done(self) -> RaceResult:
+        """Wait for the end of the training, starting it if nobody has; the buttons go on working.
+
+        Raises:
+            Exception: what stopped the training; the lab shows it too.
+        """
+        if self._bench.race is None:
+            self.start()
+        while self._bench.race.state not in _OVER or not self._worker.idle():
+            await asyncio.sleep(0.05)
+        return self._ended()
+
+    def run(self) -> RaceResult:
+        """Train in the calling thread; interrupting the kernel (or Ctrl-C) is Stop.
+
+        For scripts, and for front ends such as Colab that drop what other threads send.
+
+        Raises:
+            Exception: what stopped the training.
+        """
+        params = self.read_controls()
+        self._bench.start(params)
+        self._silent_end = True
+        try:
+            self._run_here(params)
+        except KeyboardInterrupt:
+            self._bench.race.stop()
+            self._run_here(params)
+        finally:
+            self._silent_end = False
+        return self._ended()
+
+    def _run_here(self, params: DistillParams) -> None:
+        for part in self._bench.parts(params, lambda: False):
+            self._publish(params, part)
+
+    def _ended(self) -> RaceResult:
+        if self._bench.race.error is not None:
+            raise self._bench.race.error
+        return self._bench.race.result()
+
+    def trained_student(self, name: str) -> nn.Module:
+        """Return a copy of a student as it is by now: ``"alone"``, ``"distilled"`` or the control.
+
+        Raises:
+            ValueError: there is no student of that name, or none was trained yet.
+        """
+        students = {} if self._bench.race is None else self._bench.race.students
+        if not students:
+            raise ValueError("a student must be trained first, got none. Press Start.")
+        return copy.deepcopy(students[check_choice("name", name, students)])
+
+    # ---- compute and draw ----------------------------------------------------------------------
+
+    def compute(self, params: DistillParams) -> Iterator[Part[DistillResult]]:
+        """Soften the answers; then go on with the students, a picture a few times a second."""
+        yield from self._bench.parts(params, self._worker.outdated)
+
+    def draw(self, params: DistillParams, result: DistillResult) -> Screen:
+        """Return answer and similarities; once there are students, their curves and sizes."""
+        self._buttons.show("" if result.race is None else result.race.state)
+        return self._view.draw(params, result)
+
+    def _finished(self, seed: int) -> None:
+        """Let the seed go on by one, unless somebody has moved it meanwhile."""
+        control = self.controls["seed"]
+        if control.value != seed or seed >= control.max:
+            return
+        if self._silent_end:
+            self._show_in_controls({"seed": seed + 1})
+        else:
+            # As if it was moved by hand: a silent move in the worker's thread could silence a hand.
+            control.value = seed + 1
+
+    def _remember(self, params: DistillParams, result: DistillResult) -> None:
+        """Keep a try without the students' records, which the newest result has."""
+        light = result if result.race is None else dataclasses.replace(result, race=None)
+        super()._remember(params, light)
+
+
+def _class_name(network: object) -> str:
+    if isinstance(network, nn.Module):
+        return type(network).__name__.removeprefix("Parametrized")
+    if isinstance(network, Teacher):
+        return " and ".join(_class_name(model) for model in network.models)
+    return "network"
