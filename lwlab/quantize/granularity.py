@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from lwlab.checks import check_count
@@ -93,8 +94,10 @@ class PerChannel:
         """Return the tensor of ``shape`` that ``rows`` came from."""
         axis, shape = _axis_of(self.axis, shape), tuple(shape)
         channels_first = (shape[axis], *shape[:axis], *shape[axis + 1 :])
-        # Contiguous: a layer may sum in another order over strides, and give other last digits.
-        return rows.reshape(channels_first).movedim(0, axis).contiguous()
+        tensor = rows.reshape(channels_first).movedim(0, axis)
+        # With the strides of a fresh tensor: over others a layer may sum in another order, and give
+        # other last digits. contiguous() does not look at the stride of a dimension of size 1.
+        return tensor if axis == 0 else tensor.clone(memory_format=torch.contiguous_format)
 
     def spread(self, per_group: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Return one number per channel with the shape (1, ..., channels, ..., 1)."""

@@ -9,7 +9,8 @@ from scipy import stats
 
 from lwlab.measure.paired import PairedDifference, paired_difference, spread, verdict
 
-FRACTIONS = st.lists(st.floats(0, 1), min_size=2, max_size=8)
+# In thousandths: on gaps of 1e-310 scipy's own arithmetic gives out.
+FRACTIONS = st.lists(st.integers(0, 1000).map(lambda n: n / 1000), min_size=2, max_size=8)
 
 
 def test_a_worked_case():
