@@ -3,9 +3,10 @@
     LWLAB_DATA=../shared/data python benchmarks/distillation.py [--seeds 5] [--settings ...]
 
 Two settings in which it does: a small student has a few labels and many images without, and a
-teacher, which learned from many labels, answers about all of them. In the third there is nothing to
-tell: all labels are known, and the student is nearly as large as a teacher that learned from the
-same images.
+teacher, which learned from many labels, answers about all of them. (On Fashion-MNIST the teacher
+learned from other images than the student's; of the digits there are too few for that.) In the
+third there is nothing to tell: all labels are known, and the student is nearly as large as a
+teacher that learned from the same images.
 
 Each distilled student is compared with the best of three without a teacher: from the labels alone,
 with smoothed labels, and with steps as long as those of distillation. They see their labelled
