@@ -13,6 +13,7 @@ from lwlab.checks import check_choice, check_count, check_finite, check_number
 from lwlab.labs import rounding_view as view
 from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
+from lwlab.labs.first_params import first_params
 from lwlab.labs.live_plot import Screen
 from lwlab.models import compressible_layers
 from lwlab.plots.rounding import MOST_COLUMNS, MOST_ROWS
@@ -118,8 +119,7 @@ class RoundingLab(Lab[RoundingParams, RoundingResult]):
     ) -> None:
         self._tables = _tables(values)
         names = list(self._tables)
-        first.setdefault("layer", names[0])
-        params = RoundingParams(**first)
+        params = first_params(RoundingParams, "RoundingLab", {"layer": names[0], **first})
         check_choice("layer", params.layer, names)
         controls = view.controls(params, names, list(_SHARING))
         super().__init__(params=params, controls=controls, rows=view.rows(controls), after=after)

@@ -184,3 +184,12 @@ def test_nan_is_refused():
 def test_a_setting_out_of_range_is_refused(first, sentence):
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
         labs.RoundingLab(TABLE, **first)
+
+
+def test_a_misspelt_setting_is_refused():
+    sentence = (
+        "RoundingLab() knows 'num_bits', 'sharing', 'symmetric', 'clip', 'outlier' or 'layer', "
+        "got 'num_bit'. Did you mean 'num_bits'?"
+    )
+    with pytest.raises(TypeError, match=f"^{re.escape(sentence)}$"):
+        labs.RoundingLab(TABLE, num_bit=4)

@@ -21,6 +21,7 @@ from lwlab.labs.distill.bench import Bench
 from lwlab.labs.distill.params import DistillParams
 from lwlab.labs.distill.result import DistillResult, RaceResult
 from lwlab.labs.distill.view import DistillView
+from lwlab.labs.first_params import first_params
 from lwlab.labs.live_plot import Screen
 
 __all__ = ["DistillLab"]
@@ -67,7 +68,7 @@ class DistillLab(Lab[DistillParams, DistillResult]):
         after: Gate | None = None,
         **first: Any,
     ) -> None:
-        params = DistillParams.first(first)
+        params = first_params(DistillParams, type(self).__name__, first)
         names = (_class_name(teacher), _class_name(student))
         teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher)
         student = copy.deepcopy(student) if isinstance(student, nn.Module) else student

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +10,6 @@ from lwlab.checks import (
     check_count,
     check_fraction,
     check_number,
-    did_you_mean,
-    quoted_list,
 )
 from lwlab.distill.objectives import KINDS
 from lwlab.distill.softening import check_temperature
@@ -62,23 +58,6 @@ class DistillParams:
         check_count("epochs", self.epochs)
         check_number("learning_rate", self.learning_rate, above=0)
         check_count("seed", self.seed, minimum=0)
-
-    @classmethod
-    def first(cls, settings: Mapping[str, Any]) -> DistillParams:
-        """Return parameters with these fields; the others as they are by default.
-
-        Raises:
-            TypeError: there is no field of such a name.
-            TypeError, ValueError: a value is out of range.
-        """
-        names = [spec.name for spec in dataclasses.fields(cls)]
-        for name in settings:
-            if name not in names:
-                raise TypeError(
-                    f"DistillLab() knows {quoted_list(names)}, got {name!r}."
-                    f"{did_you_mean(name, names)}"
-                )
-        return cls(**settings)
 
     @property
     def softens(self) -> bool:

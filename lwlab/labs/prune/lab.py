@@ -14,6 +14,7 @@ from lwlab.checks import check_module
 from lwlab.data import Dataset
 from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
+from lwlab.labs.first_params import first_params
 from lwlab.labs.live_plot import Screen
 from lwlab.labs.prune import controls as widgets_of
 from lwlab.labs.prune.bench import Bench
@@ -49,7 +50,7 @@ class PruneLab(Lab[PruneParams, PruneResult]):
     def __init__(
         self, model: nn.Module, dataset: Dataset, *, after: Gate | None = None, **first: Any
     ) -> None:
-        params = PruneParams.first(first)
+        params = first_params(PruneParams, type(self).__name__, first)
         self._dataset, self._bench = dataset, Bench(check_module("model", model), dataset)
         weights = {layer.name: layer.weight.detach() for layer in compressible_layers(model)}
         self._view = PruneView(weights, self._bench, type(model).__name__, dataset)

@@ -12,8 +12,6 @@ from lwlab.checks import (
     check_count,
     check_fraction,
     check_number,
-    did_you_mean,
-    quoted_list,
 )
 from lwlab.labs.prune.criteria import CRITERIA
 
@@ -83,23 +81,6 @@ class PruneParams:
                 f"criterion must score single weights where N of M are kept, got "
                 f"{self.criterion!r}, which scores whole channels. Try 'magnitude'."
             )
-
-    @classmethod
-    def first(cls, settings: Mapping[str, Any]) -> PruneParams:
-        """Return parameters with these fields; the others as they are by default.
-
-        Raises:
-            TypeError: there is no field of such a name.
-            TypeError, ValueError: a value is out of range.
-        """
-        names = [spec.name for spec in dataclasses.fields(cls)]
-        for name in settings:
-            if name not in names:
-                raise TypeError(
-                    f"PruneLab() knows {quoted_list(names)}, got {name!r}."
-                    f"{did_you_mean(name, names)}"
-                )
-        return cls(**settings)
 
     @property
     def ranked(self) -> bool:

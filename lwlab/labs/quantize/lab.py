@@ -14,6 +14,7 @@ from lwlab.checks import check_choice, check_module
 from lwlab.data import Dataset
 from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
+from lwlab.labs.first_params import first_params
 from lwlab.labs.live_plot import Drag, Screen
 from lwlab.labs.quantize import controls as widgets_of
 from lwlab.labs.quantize.bench import Bench
@@ -50,7 +51,7 @@ class QuantizeLab(Lab[QuantizeParams, QuantizeResult]):
     def __init__(
         self, model: nn.Module, dataset: Dataset, *, after: Gate | None = None, **first: Any
     ) -> None:
-        params = QuantizeParams.first(first)
+        params = first_params(QuantizeParams, type(self).__name__, first)
         self._dataset, self._bench = dataset, Bench(check_module("model", model), dataset)
         layers = self._bench.layers
         params = dataclasses.replace(params, layer=params.layer or self._bench.largest_layer)

@@ -12,8 +12,6 @@ from lwlab.checks import (
     check_count,
     check_fraction,
     check_number,
-    did_you_mean,
-    quoted_list,
 )
 
 __all__ = [
@@ -100,23 +98,6 @@ class QuantizeParams:
         check_choice("rounding", self.rounding, ROUNDINGS)
         check_choice("show", self.show, VIEWS)
         check_fraction("budget", check_number("budget", self.budget, above=0), allow_one=True)
-
-    @classmethod
-    def first(cls, settings: Mapping[str, Any]) -> QuantizeParams:
-        """Return parameters with these fields; the others as they are by default.
-
-        Raises:
-            TypeError: there is no field of such a name.
-            TypeError, ValueError: a value is out of range.
-        """
-        names = [spec.name for spec in dataclasses.fields(cls)]
-        for name in settings:
-            if name not in names:
-                raise TypeError(
-                    f"QuantizeLab() knows {quoted_list(names)}, got {name!r}."
-                    f"{did_you_mean(name, names)}"
-                )
-        return cls(**settings)
 
     def width_of(self, layer: str) -> Width:
         """Return the bits of a layer's weights."""
