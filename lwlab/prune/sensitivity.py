@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from lwlab.checks import check_fraction
 from lwlab.data import Split
-from lwlab.measure import Accuracy, accuracy
+from lwlab.measure import accuracy
+from lwlab.measure.layer_scan import check_same_baseline, check_same_scan
 from lwlab.measure.predicting import check_split
 from lwlab.prune.importance import Importance, layer_importances, magnitude
 from lwlab.prune.masks import global_masks
@@ -86,7 +87,7 @@ def scan_sensitivity(
     scores = layer_importances(weights, importance)
     global_masks(scores, 0.0)  # checks them all, in the sentences of mask_model_
     if known is not None:
-        _check_same_scan(known, tuple(targets), sparsities)
+        check_same_scan(known, Sensitivity, tuple(targets), sparsities)
     return _scan(model, split, sparsities, scores, tolerance, known)
 
 
@@ -102,7 +103,7 @@ def _scan(
     baseline = accuracy(pruned, split)
     table = Sensitivity.empty(baseline, tuple(scores), sparsities, tolerance)
     if known is not None:
-        _check_same_baseline(known.baseline, baseline)
+        check_same_baseline(known.baseline, baseline, "pruning")
         table = dataclasses.replace(table, accuracies=known.accuracies)
     yield table
     for name, target in select_targets(pruned, scores).items():
@@ -137,28 +138,3 @@ def rising_masks(importance: Tensor, sparsities: Iterable[float]) -> Iterator[tu
     for sparsity in sparsities:
         mask[order[: round(sparsity * len(order))]] = False
         yield sparsity, mask.reshape(importance.shape)
-
-
-def _check_same_scan(
-    known: Sensitivity, layers: tuple[str, ...], sparsities: tuple[float, ...]
-) -> None:
-    if not isinstance(known, Sensitivity):
-        raise TypeError(f"known must be a Sensitivity, got {type(known).__name__}.")
-    for what, ours, theirs in (
-        ("layers", layers, known.layers),
-        ("sparsities", sparsities, known.sparsities),
-    ):
-        if ours != theirs:
-            raise ValueError(
-                f"known must be of the same {what}, {', '.join(map(str, ours))}, got "
-                f"{', '.join(map(str, theirs))}. Leave it out to begin anew."
-            )
-
-
-def _check_same_baseline(known: Accuracy, measured: Accuracy) -> None:
-    if known != measured:
-        raise ValueError(
-            f"known must be of the same model and split, with {measured.correct} of "
-            f"{measured.total} right before pruning, got {known.correct} of {known.total}. "
-            f"Leave it out to begin anew."
-        )

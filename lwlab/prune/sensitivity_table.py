@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lwlab.checks import check_choice, check_fraction
+from lwlab.checks import check_fraction
 from lwlab.measure import Accuracy
-from lwlab.measure.tables import html_table, text_table
-from lwlab.units import format_percent
+from lwlab.measure.layer_scan import LayerScan
 
 __all__ = ["Points", "Sensitivity", "check_sparsities"]
 
 Points = tuple[tuple[Accuracy | None, ...], ...]
 
 _FORMAT = "lwlab sensitivity 1"
-_ROUNDING = 1e-9  # 0.4 - 0.3 is a little more than 0.1 in floating point
 
 
 @dataclass(frozen=True)
-class Sensitivity:
+class Sensitivity(LayerScan):
     """The accuracy of a model with one layer pruned, for each layer and sparsity.
 
     Attributes:
@@ -44,27 +41,26 @@ class Sensitivity:
     accuracies: Points
     tolerance: float | None = None
 
+    steps_field = "sparsities"
+    cells_field = "accuracies"
+    cell_type = Accuracy
+    title = "accuracy with one layer pruned"
+
     def __post_init__(self) -> None:
         check_sparsities(self.sparsities)
-        if self.tolerance is not None:
-            check_fraction("tolerance", self.tolerance, allow_one=True)
-        named = all(isinstance(name, str) for name in self.layers)
-        if not self.layers or not named or len(set(self.layers)) < len(self.layers):
-            raise ValueError(f"layers must be different names, at least one, got {self.layers!r}.")
-        shape = (len(self.layers), len(self.sparsities))
-        if len(self.accuracies) != shape[0] or {len(r) for r in self.accuracies} != {shape[1]}:
-            raise ValueError(
-                f"accuracies must hold {shape[0]} rows of {shape[1]} points, one row a layer, got "
-                f"rows of {', '.join(str(len(row)) for row in self.accuracies) or 'none'}."
-            )
-        for point in (self.baseline, *(p for row in self.accuracies for p in row if p is not None)):
-            if not isinstance(point, Accuracy):
-                raise TypeError(f"a point must be an Accuracy or None, got {type(point).__name__}.")
-            if point.total != self.baseline.total:
-                raise ValueError(
-                    f"a point must be of the baseline's {self.baseline.total} examples, got "
-                    f"{point.total}."
-                )
+        self.check_form()
+
+    def accuracy_of_cell(self, cell: Accuracy) -> Accuracy:
+        """Return the cell: it is an accuracy."""
+        return cell
+
+    def tried_before(self, row: tuple, column: int) -> tuple:
+        """Return the cells of lower sparsities."""
+        return row[:column]
+
+    def heading(self, step: float) -> str:
+        """Return the sparsity in percent."""
+        return f"{100 * step:g} %"
 
     @classmethod
     def empty(
@@ -77,16 +73,6 @@ class Sensitivity:
         """Return a table in which nothing is measured yet."""
         rows = ((None,) * len(sparsities),) * len(layers)
         return cls(baseline, tuple(layers), tuple(sparsities), rows, tolerance)
-
-    @property
-    def total(self) -> int:
-        """How many points the table has room for."""
-        return len(self.layers) * len(self.sparsities)
-
-    @property
-    def done(self) -> int:
-        """How many points are settled: measured, or skipped by the early exit."""
-        return sum(self.is_settled(name, s) for name in self.layers for s in self.sparsities)
 
     @property
     def measured(self) -> int:
@@ -117,25 +103,6 @@ class Sensitivity:
         """
         point = self.accuracy_at(layer, sparsity)
         return None if point is None else self.baseline.value - point.value
-
-    def is_settled(self, layer: str, sparsity: float) -> bool:
-        """Return whether a point is measured, or skipped since an earlier one fell too far.
-
-        Raises:
-            ValueError: the table has no such layer or sparsity.
-        """
-        row, column = self.accuracies[self._row(layer)], self._column(sparsity)
-        return row[column] is not None or any(self._too_low(point) for point in row[:column])
-
-    def with_point(self, layer: str, sparsity: float, point: Accuracy) -> Sensitivity:
-        """Return the table with one point more.
-
-        Raises:
-            ValueError: the table has no such layer or sparsity.
-        """
-        rows = [list(row) for row in self.accuracies]
-        rows[self._row(layer)][self._column(sparsity)] = point
-        return dataclasses.replace(self, accuracies=tuple(tuple(row) for row in rows))
 
     def to_json(self) -> str:
         """Return the table as plain JSON: texts, numbers and null; ``from_json`` reads it."""
@@ -175,28 +142,6 @@ class Sensitivity:
                 f"text must be what Sensitivity.to_json() wrote, got something else: "
                 f"{type(error).__name__}: {error}"
             ) from error
-
-    def __str__(self) -> str:
-        return text_table(self._rows())
-
-    def _repr_html_(self) -> str:
-        return html_table(self._rows())
-
-    def _rows(self) -> list[list[str]]:
-        head = ["accuracy with one layer pruned", *(f"{100 * s:g} %" for s in self.sparsities)]
-        body = [
-            [name, *("-" if p is None else format_percent(p.value) for p in row)]
-            for name, row in zip(self.layers, self.accuracies, strict=True)
-        ]
-        return [head, *body]
-
-    def _too_low(self, point: Accuracy | None) -> bool:
-        if self.tolerance is None or point is None:
-            return False
-        return self.baseline.value - point.value > self.tolerance + _ROUNDING
-
-    def _row(self, layer: str) -> int:
-        return self.layers.index(check_choice("layer", layer, self.layers))
 
     def _column(self, sparsity: float) -> int:
         if sparsity not in self.sparsities:

@@ -310,7 +310,7 @@ def test_a_weight_that_is_not_finite_is_named(network, noise):
         ),
         (
             lambda t: Sensitivity(t.baseline, ("a", "b"), (0.5,), ((None,),)),
-            "accuracies must hold 2 rows of 1 points, one row a layer, got rows of 1.",
+            "accuracies must hold 2 rows of 1, one row a layer, got rows of 1.",
         ),
     ],
 )

@@ -37,6 +37,7 @@ from lwlab.checks import check_finite, check_fraction
 from lwlab.data import Split
 from lwlab.measure import Accuracy, accuracy_of
 from lwlab.measure.accuracy import check_targets
+from lwlab.measure.layer_scan import check_same_baseline, check_same_scan
 from lwlab.measure.predicting import Predictor, check_split
 from lwlab.quantize.fake import FakeQuantize
 from lwlab.quantize.granularity import Granularity
@@ -103,7 +104,7 @@ def scan_bits(
     # On a copy, for its checks: whatever it would refuse is refused now.
     prepare_(copy.deepcopy(model), num_bits=dict.fromkeys(names, bits[-1]), **settings)
     if known is not None:
-        _check_same_scan(known, names, bits)
+        check_same_scan(known, BitSensitivity, names, bits)
     empty = (names, bits, tolerance)
     return _scan(model, split, empty, settings, known)
 
@@ -119,7 +120,7 @@ def _scan(
     reference = _Reference.of(quantized, split)
     table = BitSensitivity.empty(reference.accuracy, *empty)
     if known is not None:
-        _check_same_baseline(known.baseline, table.baseline)
+        check_same_baseline(known.baseline, table.baseline, "quantizing")
         table = dataclasses.replace(table, points=known.points)
     yield table
     for name in table.layers:
@@ -171,23 +172,3 @@ def _log_probabilities(model: nn.Module, split: Split) -> Tensor:
 
 def _accuracy(log_probabilities: Tensor, split: Split) -> Accuracy:
     return accuracy_of(log_probabilities.argmax(dim=1), split.targets)
-
-
-def _check_same_scan(known: BitSensitivity, layers: tuple[str, ...], bits: tuple[int, ...]) -> None:
-    if not isinstance(known, BitSensitivity):
-        raise TypeError(f"known must be a BitSensitivity, got {type(known).__name__}.")
-    for what, ours, theirs in (("layers", layers, known.layers), ("bits", bits, known.bits)):
-        if ours != theirs:
-            raise ValueError(
-                f"known must be of the same {what}, {', '.join(map(str, ours))}, got "
-                f"{', '.join(map(str, theirs))}. Leave it out to begin anew."
-            )
-
-
-def _check_same_baseline(known: Accuracy, measured: Accuracy) -> None:
-    if known != measured:
-        raise ValueError(
-            f"known must be of the same model and split, with {measured.correct} of "
-            f"{measured.total} right before quantizing, got {known.correct} of {known.total}. "
-            f"Leave it out to begin anew."
-        )

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from lwlab.checks import check_choice, check_count, check_fraction
+from lwlab.checks import check_count
 from lwlab.measure import Accuracy
-from lwlab.measure.tables import html_table, text_table
+from lwlab.measure.layer_scan import LayerScan
 from lwlab.quantize.mixed.bit_point import BitPoint
-from lwlab.units import format_percent
 
 __all__ = ["BitSensitivity", "check_widths"]
 
 _FORMAT = "lwlab bit sensitivity 1"
-_ROUNDING = 1e-9  # 0.4 - 0.3 is a little more than 0.1 in floating point
 
 
 Points = tuple[tuple[BitPoint | None, ...], ...]
 
 
 @dataclass(frozen=True)
-class BitSensitivity:
+class BitSensitivity(LayerScan):
     """What a model gives with one layer quantized, for each layer and width.
 
     Attributes:
@@ -46,34 +42,26 @@ class BitSensitivity:
     points: Points
     tolerance: float | None = None
 
+    steps_field = "bits"
+    cells_field = "points"
+    cell_type = BitPoint
+    title = "accuracy with one layer quantized"
+
     def __post_init__(self) -> None:
         check_widths(self.bits)
-        if self.tolerance is not None:
-            check_fraction("tolerance", self.tolerance, allow_one=True)
-        named = all(isinstance(name, str) for name in self.layers)
-        if not self.layers or not named or len(set(self.layers)) < len(self.layers):
-            raise ValueError(f"layers must be different names, at least one, got {self.layers!r}.")
-        shape = (len(self.layers), len(self.bits))
-        if len(self.points) != shape[0] or {len(row) for row in self.points} != {shape[1]}:
-            raise ValueError(
-                f"points must hold {shape[0]} rows of {shape[1]}, one row a layer, got rows of "
-                f"{', '.join(str(len(row)) for row in self.points) or 'none'}."
-            )
-        if not isinstance(self.baseline, Accuracy):
-            raise TypeError(f"baseline must be an Accuracy, got {type(self.baseline).__name__}.")
-        for point in itertools.chain(*self.points):
-            self._check_point(point)
+        self.check_form()
 
-    def _check_point(self, point: Any) -> None:
-        if point is None:
-            return
-        if not isinstance(point, BitPoint):
-            raise TypeError(f"a point must be a BitPoint or None, got {type(point).__name__}.")
-        if point.accuracy.total != self.baseline.total:
-            raise ValueError(
-                f"a point must be of the baseline's {self.baseline.total} examples, got "
-                f"{point.accuracy.total}."
-            )
+    def accuracy_of_cell(self, cell: BitPoint) -> Accuracy:
+        """Return the accuracy of a point."""
+        return cell.accuracy
+
+    def tried_before(self, row: tuple, column: int) -> tuple:
+        """Return the cells of greater widths."""
+        return row[column + 1 :]
+
+    def heading(self, step: int) -> str:
+        """Return the width in words."""
+        return f"{step} bits"
 
     @classmethod
     def empty(
@@ -91,16 +79,6 @@ class BitSensitivity:
     def accuracies(self) -> tuple[tuple[Accuracy | None, ...], ...]:
         """The accuracy of each point, a row a layer; None where nothing was measured."""
         return tuple(tuple(p and p.accuracy for p in row) for row in self.points)
-
-    @property
-    def total(self) -> int:
-        """How many points the table has room for."""
-        return len(self.layers) * len(self.bits)
-
-    @property
-    def done(self) -> int:
-        """How many points are settled: measured, or skipped by the early exit."""
-        return sum(self.is_settled(name, width) for name in self.layers for width in self.bits)
 
     def point_at(self, layer: str, num_bits: int) -> BitPoint | None:
         """Return what was measured with ``layer`` alone at ``num_bits``; None if nothing was.
@@ -120,25 +98,6 @@ class BitSensitivity:
         """
         point = self.point_at(layer, num_bits)
         return None if point is None else self.baseline.value - point.accuracy.value
-
-    def is_settled(self, layer: str, num_bits: int) -> bool:
-        """Return whether a point is measured, or skipped since a wider one fell too far.
-
-        Raises:
-            ValueError: the table has no such layer or width.
-        """
-        row, column = self.points[self._row(layer)], self._column(num_bits)
-        return row[column] is not None or any(self._too_low(p) for p in row[column + 1 :])
-
-    def with_point(self, layer: str, num_bits: int, point: BitPoint) -> BitSensitivity:
-        """Return the table with one point more.
-
-        Raises:
-            ValueError: the table has no such layer or width.
-        """
-        rows = [list(row) for row in self.points]
-        rows[self._row(layer)][self._column(num_bits)] = point
-        return dataclasses.replace(self, points=tuple(tuple(row) for row in rows))
 
     def to_json(self) -> str:
         """Return the table as plain JSON: texts, numbers and null; ``from_json`` reads it."""
@@ -181,28 +140,6 @@ class BitSensitivity:
                 f"text must be what BitSensitivity.to_json() wrote, got something else: "
                 f"{type(error).__name__}: {error}"
             ) from error
-
-    def __str__(self) -> str:
-        return text_table(self._rows())
-
-    def _repr_html_(self) -> str:
-        return html_table(self._rows())
-
-    def _rows(self) -> list[list[str]]:
-        head = ["accuracy with one layer quantized", *(f"{width} bits" for width in self.bits)]
-        body = [
-            [name, *("-" if a is None else format_percent(a.value) for a in row)]
-            for name, row in zip(self.layers, self.accuracies, strict=True)
-        ]
-        return [head, *body]
-
-    def _too_low(self, point: BitPoint | None) -> bool:
-        if self.tolerance is None or point is None:
-            return False
-        return self.baseline.value - point.accuracy.value > self.tolerance + _ROUNDING
-
-    def _row(self, layer: str) -> int:
-        return self.layers.index(check_choice("layer", layer, self.layers))
 
     def _column(self, num_bits: int) -> int:
         if num_bits not in self.bits:
