@@ -33,35 +33,39 @@ class SortedRows:
         """Return where the stretch of each level begins and ends.
 
         Args:
-            levels: (groups, levels), ascending, float64.
+            levels: (groups, levels), ascending, float64; or (groups, choices, levels), to ask for
+                several choices of levels at once.
 
         Returns:
             (groups, levels + 1) positions: level k is nearest to the values from ``cuts[:, k]`` to
             ``cuts[:, k + 1]``, which is not its own. A value half-way goes to the lower level.
+            With choices (groups, choices, levels + 1).
         """
-        between = (levels[:, 1:] + levels[:, :-1]) / 2
-        inner = torch.searchsorted(self.values, between.contiguous(), right=True)
-        first = inner.new_zeros(len(inner), 1)
-        return torch.cat([first, inner, first + self.values.shape[1]], dim=1)
+        between = (levels[..., 1:] + levels[..., :-1]) / 2
+        found = torch.searchsorted(self.values, between.flatten(1).contiguous(), right=True)
+        inner = found.reshape(between.shape)
+        first = inner.new_zeros(*inner.shape[:-1], 1)
+        return torch.cat([first, inner, first + self.values.shape[1]], dim=-1)
 
     def counts(self, cuts: Tensor) -> Tensor:
-        """Return how many values lie in each stretch: (groups, levels)."""
-        return cuts.diff(dim=1)
+        """Return how many values lie in each stretch, of the shape of the levels."""
+        return cuts.diff(dim=-1)
 
     def sums(self, cuts: Tensor) -> Tensor:
-        """Return the sum of the values in each stretch: (groups, levels)."""
-        return self._sums.gather(1, cuts).diff(dim=1)
+        """Return the sum of the values in each stretch, of the shape of the levels."""
+        return self._sums.gather(1, cuts.flatten(1)).reshape(cuts.shape).diff(dim=-1)
 
     def squared_error(self, levels: Tensor) -> Tensor:
-        """Return ``sum (x - nearest level)^2`` of each row: (groups,).
+        """Return ``sum (x - nearest level)^2`` of each row: (groups,), or (groups, choices).
 
         Args:
-            levels: (groups, levels), ascending, float64.
+            levels: as for ``cuts``.
         """
         cuts = self.cuts(levels)
         away = levels * (levels * self.counts(cuts) - 2 * self.sums(cuts))
         # Rounding can leave a hair less than 0 where every value is a level.
-        return (self._squares + away.sum(dim=1)).clamp(min=0)
+        squares = self._squares.reshape(-1, *[1] * (away.dim() - 2))
+        return (squares + away.sum(dim=-1)).clamp(min=0)
 
 
 def _running(values: Tensor) -> Tensor:

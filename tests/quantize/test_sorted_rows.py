@@ -34,3 +34,11 @@ def test_the_error_is_that_of_a_look_at_each_value(seed, values, levels, groups)
 def test_levels_on_the_values_leave_no_error():
     x = torch.tensor([[0.1, 0.7, 0.3]])
     assert SortedRows(x).squared_error(x.double().sort(dim=1).values).item() < 1e-15
+
+
+def test_several_choices_of_levels_at_once_are_each_alone():
+    rows = SortedRows(torch.randn(3, 20, generator=torch.Generator().manual_seed(0)))
+    choices = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.5, 2.0]], dtype=torch.float64)
+    together = rows.squared_error(choices.expand(3, 2, 3))
+    alone = [rows.squared_error(levels.expand(3, 3)) for levels in choices]
+    assert torch.equal(together, torch.stack(alone, dim=1))

@@ -17,6 +17,8 @@ from lwlab.quantize.sorted_rows import SortedRows
 
 __all__ = ["MeanSquared"]
 
+_ELEMENTS = 2**15  # looked at in one go: few calls, and what they make stays in the cache
+
 
 @dataclass
 class MeanSquared(Observer):
@@ -44,39 +46,45 @@ class MeanSquared(Observer):
 
     def _range(self, grid: Grid) -> tuple[Tensor, Tensor]:
         rows = self._sample.rows
-        low, high = rows.aminmax(dim=1)
+        low, high = (end[:, None] for end in rows.aminmax(dim=1))
         # Widest first, since argmin takes the first of equals.
         fractions = torch.arange(self.steps, 0, -1) / self.steps
         # The sorted way asks per code, the direct one per value: whichever are fewer.
-        few_codes = grid.quant_max - grid.quant_min < rows.shape[1]
-        error = _sorted_error(rows, grid) if few_codes else _direct_error(rows, grid)
-        errors = [error(low * fraction, high * fraction) for fraction in fractions]
-        best = fractions[torch.stack(errors).argmin(dim=0)]
-        return low * best, high * best
+        codes, values = grid.quant_max - grid.quant_min + 1, rows.shape[1]
+        error = _sorted_error(rows, grid) if codes <= values else _direct_error(rows, grid)
+        at_once = max(1, _ELEMENTS // (len(rows) * min(codes, values)))
+        errors = [error(low * part, high * part) for part in fractions.split(at_once)]
+        best = fractions[torch.cat(errors, dim=1).argmin(dim=1)]
+        return low[:, 0] * best, high[:, 0] * best
 
     def _forget(self) -> None:
         self._sample = Sample()
 
 
 def _sorted_error(rows: Tensor, grid: Grid) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a function of a range: the squared error per row, by the grid's levels."""
+    """Return the squared errors as a function of ranges, by the grid's levels.
+
+    Takes ends of shape (groups, choices), and returns errors of that shape.
+    """
     ordered = SortedRows(rows)
     codes = torch.arange(grid.quant_min, grid.quant_max + 1)
 
     def error(low: Tensor, high: Tensor) -> Tensor:
-        scale, zero_point = choose_qparams(low[:, None], high[:, None], grid)
+        scale, zero_point = choose_qparams(low[..., None], high[..., None], grid)
         return ordered.squared_error((codes - zero_point) * scale.double())
 
     return error
 
 
 def _direct_error(rows: Tensor, grid: Grid) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a function of a range: the squared error per row, value by value."""
+    """Return the same function, value by value."""
     ends = {"quant_min": grid.quant_min, "quant_max": grid.quant_max}
+    values = rows[:, None]
 
     def error(low: Tensor, high: Tensor) -> Tensor:
-        scale, zero_point = choose_qparams(low[:, None], high[:, None], grid)
-        moved = fake_quantize(rows, scale, zero_point, **ends) - rows
-        return moved.square().sum(dim=1, dtype=torch.float64)
+        scale, zero_point = choose_qparams(low[..., None], high[..., None], grid)
+        spread = values.expand(-1, low.shape[1], -1)
+        moved = fake_quantize(spread, scale, zero_point, **ends) - values
+        return moved.square().sum(dim=-1, dtype=torch.float64)
 
     return error
