@@ -94,21 +94,30 @@ function fitCells(page, count, columns) {
   while (page.grid.children.length < count) element("div", "lwlab-cell", page.grid);
 }
 
-function drawFigure(Plotly, cell, json, width, textColor) {
+// A figure that is what it was is left alone: of four, a slider often changes two.
+function drawFigure(Plotly, cell, json, cellWidth, textColor) {
+  const width = Math.max(220, Math.floor(cellWidth));
+  const wanted = `${width} ${textColor} ${json}`;
+  if (cell.lwlabDrawn === wanted) return null;
   const figure = JSON.parse(json);
+  const draggable = Boolean(figure.layout.meta?.draggable);
+  cell.lwlabDrawn = null; // until it is
   const layout = themed(figure.layout, textColor);
-  layout.width = Math.max(220, Math.floor(width));
+  layout.width = width;
   layout.autosize = false;
   const summary = figure.layout.meta?.summary;
   if (summary) {
     cell.setAttribute("role", "img");
     cell.setAttribute("aria-label", summary);
   }
-  const edits = { shapePosition: Boolean(figure.layout.meta?.draggable) };
+  const edits = { shapePosition: draggable };
   // Plotly would keep a line where it was pulled, whatever the new figure says: each is a new one.
   if (edits.shapePosition) layout.editrevision = performance.now();
   const config = { displayModeBar: false, responsive: false, typesetMath: false, edits };
-  return Plotly.react(cell, figure.data, layout, config);
+  return Plotly.react(cell, figure.data, layout, config).then(() => {
+    // A line may be pulled before the next redraw, which puts it in place: it is never left alone.
+    if (!draggable) cell.lwlabDrawn = wanted;
+  });
 }
 
 // Once for each cell: a redraw keeps the listener. Before its first figure a cell has no `on`.

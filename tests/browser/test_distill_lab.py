@@ -57,6 +57,21 @@ def figures(page):
     )
 
 
+def drawings(page, move):
+    """Return how often each figure is drawn while ``move()`` is answered."""
+    page.evaluate(
+        """selector => {
+            window.__drawings = [...document.querySelectorAll(`${selector} .lwlab-cell`)].map(
+                (cell, i) => { cell.on('plotly_afterplot', () => window.__drawings[i]++); return 0; }
+            );
+        }""",
+        LIVE,
+    )
+    move()
+    page.wait_for_timeout(800)
+    return page.evaluate("() => window.__drawings")
+
+
 @pytest.mark.parametrize("page", [10], indirect=True)
 def test_three_students_learn_at_once_and_their_seed_joins_the_table(page, artifacts):
     assert len(figures(page)) == 2
@@ -72,9 +87,12 @@ def test_three_students_learn_at_once_and_their_seed_joins_the_table(page, artif
     assert all(name in table for name in ("alone", "distilled", "label smoothing", "one seed"))
     assert page.locator(".lwlab-distill-lab input[type=number]").nth(1).input_value() == "1"
     page.wait_for_timeout(300)
+    page.locator(".lwlab-distill-lab .noUi-handle").first.focus()
+    drawn = drawings(page, lambda: page.keyboard.press("ArrowRight"))
+    assert [count > 0 for count in drawn] == [True, True, False, False]  # the students' stay
     screenshot(page, ".lwlab-distill-lab", artifacts / "distill_lab.png")
-    page.set_viewport_size({"width": 700, "height": 1000})
-    page.wait_for_timeout(800)
+    drawn = drawings(page, lambda: page.set_viewport_size({"width": 700, "height": 1000}))
+    assert all(drawn)  # in the new width
     overflow = page.evaluate(
         "s => { const e = document.querySelector(s); return e.scrollWidth - e.clientWidth; }",
         ".lwlab-distill-lab",

@@ -28,7 +28,10 @@ _LEGEND = 22  # pixels: the map beside the bars has none
 
 
 class DistillView:
-    """Draws results of DistillLab; holds only what does not change while the controls move.
+    """Draws results of DistillLab.
+
+    It holds what does not change while the controls move, and the figures of the students, which a
+    moved temperature leaves as they are: only what has changed is drawn anew.
 
     Args:
         dataset: for names and pictures.
@@ -40,12 +43,13 @@ class DistillView:
         self._dataset = dataset
         self._names = [str(name) for name in dataset.class_names]
         self._models = {"teacher_name": teacher_name, "student_name": student_name}
+        self._learned: tuple[object, tuple[Figure, ...]] = (None, ())
 
     def draw(self, params: DistillParams, result: DistillResult) -> Screen:
         """Return the screen of ``result``."""
         figures = self._teacher_figures(params, result)
         if result.race is not None:
-            figures += _student_figures(result.race, result.teacher)
+            figures += self._student_figures(result.race, result.teacher)
         return Screen(
             figures,
             headline=self._headline(params, result),
@@ -74,6 +78,12 @@ class DistillView:
             plot_height=cells - _LEGEND,
         )
         return bars, likeness
+
+    def _student_figures(self, race: RaceResult, teacher: Score) -> tuple[Figure, ...]:
+        shown = (race.records, race.scores, teacher)
+        if self._learned[0] != shown:
+            self._learned = shown, _student_figures(race, teacher)
+        return self._learned[1]
 
     def _headline(self, params: DistillParams, result: DistillResult) -> str:
         rows = "".join(
