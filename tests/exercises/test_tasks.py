@@ -43,6 +43,8 @@ def test_each_lesson_has_at_least_two_exercises():
         "channels": 3,
         "quantize": 4,
         "train_quantized": 3,
+        "pack": 3,
+        "combine": 2,
     }
 
 
