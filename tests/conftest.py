@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -17,6 +18,14 @@ hypothesis.settings.register_profile(
     "lwlab", deadline=None, derandomize=os.environ.get("CI", "").lower() in ("1", "true")
 )
 hypothesis.settings.load_profile("lwlab")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_journal_of_the_user() -> Iterator[None]:
+    """Keep the tries of tests, and of the kernels they start, out of the user's own journal."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LWLAB_JOURNAL", "off")
+        yield
 
 
 @pytest.fixture(scope="session")

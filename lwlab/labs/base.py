@@ -21,8 +21,10 @@ from typing import Any, Generic, TypeVar
 import ipywidgets as widgets
 
 from lwlab.checks import did_you_mean, quoted_list
+from lwlab.journal import Entry
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.controls import check_reachable, css_class
+from lwlab.labs.journaling import Recorder
 from lwlab.labs.live_plot import LivePlot, Screen, error_text, with_png
 from lwlab.labs.machine import leave_a_core_to_the_browser
 from lwlab.labs.standing import Standing
@@ -37,12 +39,6 @@ Result = TypeVar("Result")
 _SHOW_WORKING_AFTER_SECONDS = 0.06
 
 
-@dataclasses.dataclass(frozen=True)
-class _Wish(Generic[Params]):
-    params: Params
-    actions: tuple[str, ...] = ()
-
-
 class Lab(widgets.VBox, Generic[Params, Result]):
     """A row of controls over a live plot; subclasses fill in ``compute`` and ``draw``.
 
@@ -54,8 +50,7 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         after: keep the lab locked until this prediction is made or skipped.
 
     Attributes:
-        history_length: how many results ``history`` keeps; a class whose results are large lowers
-            it.
+        history_length: how many results ``history`` keeps; lower where results are large.
     """
 
     history_length = 200
@@ -78,9 +73,9 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         self._history: list[tuple[Params, Result]] = []
         self._state = threading.RLock()
         self._shown_once = threading.Event()
-        self._silent = False
-        self._pending = False
-        self._worker: Worker[_Wish[Params]] = Worker(self._serve, type(self).__name__)
+        self._silent = self._pending = False
+        self._worker: Worker[Any] = Worker(self._serve, type(self).__name__)
+        self._recorder = Recorder(self.journal_entries, self.live, self._state)
         super().__init__([*rows, self.live])
         self.add_class(css_class(type(self).__name__))
         for control in controls.values():
@@ -98,6 +93,10 @@ class Lab(widgets.VBox, Generic[Params, Result]):
     def draw(self, params: Params, result: Result) -> Screen:
         """Return what to show; computes nothing."""
         raise NotImplementedError
+
+    def journal_entries(self, params: Params, result: Result) -> Sequence[Entry]:
+        """Return what the journal keeps of a whole result, once it is at rest; none by default."""
+        return ()
 
     @property
     def params(self) -> Params:
@@ -161,7 +160,7 @@ class Lab(widgets.VBox, Generic[Params, Result]):
 
     def request(self, params: Params, *actions: str) -> None:
         """Record a wish and return; the worker takes the newest one."""
-        self._worker.ask(_Wish(params, actions))
+        self._worker.ask((params, actions))
 
     def compute_first(self) -> None:
         """Compute the first result and return with its first part on screen."""
@@ -187,20 +186,21 @@ class Lab(widgets.VBox, Generic[Params, Result]):
         finally:
             self._silent = False
 
-    def _serve(self, wish: _Wish[Params]) -> None:
+    def _serve(self, wish: tuple[Params, tuple[str, ...]]) -> None:
         """Meet one wish in the worker's thread; an error lands on screen and in ``error``."""
+        params, actions = wish
         self._pending = True
         slow = threading.Timer(_SHOW_WORKING_AFTER_SECONDS, self._mark_working)
         slow.start()
         try:
-            for part in self.compute(wish.params):
+            for part in self.compute(params):
                 if self._worker.outdated():
                     return
                 slow.cancel()
-                self._publish(wish.params, part)
-            for action in wish.actions:
+                self._publish(params, part)
+            for action in actions:
                 self._standing.mark("working", "Computing what the button asked for.")
-                self._publish(wish.params, Part(self.act(action, wish.params, self.result)))
+                self._publish(params, Part(self.act(action, params, self.result)))
         except Exception as error:
             # Whatever it is, the learner must see it: nothing vanishes in a thread.
             self._fail(error)
@@ -214,6 +214,7 @@ class Lab(widgets.VBox, Generic[Params, Result]):
             self._pending = False
             if not part.estimate:
                 self._remember(params, part.result)
+                self._recorder.take(params, part.result)
             self._standing.show(screen, part.estimate)
         self._shown_once.set()
 
@@ -226,8 +227,7 @@ class Lab(widgets.VBox, Generic[Params, Result]):
     def _mark_working(self) -> None:
         with self._state:
             if self._pending:
-                text = "Computing; what is shown is of the setting before."
-                self._standing.mark("working", text)
+                self._standing.mark("working", "Computing; shown is still the setting before.")
 
     def _fail(self, error: Exception) -> None:
         with self._state:

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from lwlab import measure, packing, prune
 from lwlab.checks import check_choice, check_fraction, check_module
 from lwlab.data import Dataset
+from lwlab.journal import Entry
 from lwlab.labs import channel_view as view
 from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
+from lwlab.labs.journaling import json_params, origin_of
 from lwlab.labs.live_plot import Screen
 from lwlab.models import compressible_layers
 from lwlab.units import format_count
@@ -115,6 +117,7 @@ class ChannelLab(Lab[ChannelParams, ChannelResult]):
     ) -> None:
         params = ChannelParams(pruning_ratio, criterion, scope)
         self._model, self._dataset = check_module("model", model), dataset
+        self._origin = origin_of(model, dataset)
         self._example = dataset.validation.inputs[:1]
         self._scores: dict[str, prune.Importance] = {}
         plan = self._plan(ChannelParams(pruning_ratio=0.0))
@@ -150,6 +153,19 @@ class ChannelLab(Lab[ChannelParams, ChannelResult]):
     def draw(self, params: ChannelParams, result: ChannelResult) -> Screen:
         """Return the groups, accuracy against size, and all costs beside those before."""
         return self._view.draw(params, result, [past for _, past in self.history])
+
+    def journal_entries(self, params: ChannelParams, result: ChannelResult) -> tuple[Entry]:
+        """Return the try on screen; its latency is of a batch, and so stays out."""
+        return (
+            Entry(
+                source=type(self).__name__,
+                params=json_params(params),
+                accuracy=result.accuracy.value,
+                size_bytes=result.size_bytes,
+                model=self._origin.model,
+                dataset=self._origin.dataset,
+            ),
+        )
 
     def _plan(self, params: ChannelParams) -> prune.ChannelPlan:
         return prune.plan_channels(

@@ -14,14 +14,17 @@ from lwlab.checks import check_choice, check_count
 from lwlab.data import Dataset
 from lwlab.distill import Teacher
 from lwlab.distill.arm import StudentFactory
+from lwlab.journal import Entry
 from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.distill import controls as widgets_of
 from lwlab.labs.distill.bench import Bench
+from lwlab.labs.distill.journaling import student_entries
 from lwlab.labs.distill.params import DistillParams
 from lwlab.labs.distill.result import DistillResult, RaceResult
 from lwlab.labs.distill.view import DistillView
 from lwlab.labs.first_params import first_params
+from lwlab.labs.journaling import origin_of
 from lwlab.labs.live_plot import Screen
 
 __all__ = ["DistillLab"]
@@ -76,6 +79,7 @@ class DistillLab(Lab[DistillParams, DistillResult]):
         self._count, self._silent_end = len(dataset.validation), False
         check_count("example", params.example, minimum=0, maximum=self._count - 1)
         self._view = DistillView(dataset, *names)
+        self._origin = origin_of(teacher.models, dataset)
         self._buttons = widgets_of.Buttons()
         self.start_button, self.pause_button = self._buttons.start, self._buttons.pause
         self.stop_button = self._buttons.stop
@@ -193,6 +197,10 @@ class DistillLab(Lab[DistillParams, DistillResult]):
         """Return answer and similarities; once there are students, their curves and sizes."""
         self._buttons.show("" if result.race is None else result.race.state)
         return self._view.draw(params, result)
+
+    def journal_entries(self, params: DistillParams, result: DistillResult) -> tuple[Entry, ...]:
+        """Return a try for each student that has finished."""
+        return student_entries(result, self._origin)
 
     def _finished(self, seed: int) -> None:
         """Let the seed go on by one, unless somebody has moved it meanwhile."""

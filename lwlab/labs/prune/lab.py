@@ -12,9 +12,11 @@ from torch import nn
 from lwlab import measure, prune
 from lwlab.checks import check_module
 from lwlab.data import Dataset
+from lwlab.journal import Entry
 from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.first_params import first_params
+from lwlab.labs.journaling import json_params, origin_of
 from lwlab.labs.live_plot import Screen
 from lwlab.labs.prune import controls as widgets_of
 from lwlab.labs.prune.bench import Bench
@@ -54,7 +56,7 @@ class PruneLab(Lab[PruneParams, PruneResult]):
         self._dataset, self._bench = dataset, Bench(check_module("model", model), dataset)
         weights = {layer.name: layer.weight.detach() for layer in compressible_layers(model)}
         self._view = PruneView(weights, self._bench, type(model).__name__, dataset)
-        baseline = self._bench.baseline
+        baseline, self._origin = self._bench.baseline, origin_of(model, dataset)
         self._desk = Desk(list(weights), params.layer_sparsities, params.budget, baseline)
         self._buttons = widgets_of.Buttons()
         self.tune_button, self.stop_button = self._buttons.tune, self._buttons.stop
@@ -162,6 +164,21 @@ class PruneLab(Lab[PruneParams, PruneResult]):
         self._buttons.show(running=self._bench.running(params))
         self._desk.show(params, result, measuring=self._bench.scans.running(params.criterion))
         return self._view.draw(params, result, [past for _, past in self.history])
+
+    def journal_entries(self, params: PruneParams, result: PruneResult) -> tuple[Entry]:
+        """Return the try on screen; settings of the fine-tuning count only where there was one."""
+        tuned = () if result.tuned else ("epochs", "learning_rate", "schedule")
+        return (
+            Entry(
+                source=type(self).__name__,
+                params=json_params(params, without=("show", "budget", *tuned)),
+                accuracy=result.accuracy.value,
+                size_bytes=result.size_bytes,
+                note="fine-tuned" if result.tuned else "",
+                model=self._origin.model,
+                dataset=self._origin.dataset,
+            ),
+        )
 
     def _measure_or_stop(self) -> None:
         if self._bench.scans.running(self.read_controls().criterion):

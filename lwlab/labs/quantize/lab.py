@@ -12,9 +12,11 @@ from torch import nn
 from lwlab import measure
 from lwlab.checks import check_choice, check_module
 from lwlab.data import Dataset
+from lwlab.journal import Entry
 from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.first_params import first_params
+from lwlab.labs.journaling import json_params, origin_of
 from lwlab.labs.live_plot import Drag, Screen
 from lwlab.labs.quantize import controls as widgets_of
 from lwlab.labs.quantize.bench import Bench
@@ -53,7 +55,7 @@ class QuantizeLab(Lab[QuantizeParams, QuantizeResult]):
     ) -> None:
         params = first_params(QuantizeParams, type(self).__name__, first)
         self._dataset, self._bench = dataset, Bench(check_module("model", model), dataset)
-        layers = self._bench.layers
+        layers, self._origin = self._bench.layers, origin_of(model, dataset)
         params = dataclasses.replace(params, layer=params.layer or self._bench.largest_layer)
         check_choice("layer", params.layer, layers)
         self._view = QuantizeView(self._bench, type(model).__name__, dataset)
@@ -169,6 +171,19 @@ class QuantizeLab(Lab[QuantizeParams, QuantizeResult]):
         lines = result.view.lines if params.rule == BY_HAND else None  # else nobody sees them
         self.controls["clips"].show(result.view.name, lines)
         return self._view.draw(params, result, [past for _, past in self.history])
+
+    def journal_entries(self, params: QuantizeParams, result: QuantizeResult) -> tuple[Entry]:
+        """Return the try on screen."""
+        return (
+            Entry(
+                source=type(self).__name__,
+                params=json_params(params, without=("layer", "show", "budget")),
+                accuracy=result.accuracy.value,
+                size_bytes=result.size_bytes,
+                model=self._origin.model,
+                dataset=self._origin.dataset,
+            ),
+        )
 
     # ---- what one control means for another ----------------------------------------------------
 

@@ -241,6 +241,16 @@ def test_run_trains_in_the_calling_thread_to_the_same_result(make):
     assert by_run.result.seeds.seeds == (0,)
 
 
+def test_the_journal_gets_each_student_of_a_finished_race_with_its_accuracy_and_bytes(make):
+    lab = make()
+    assert lab.journal_entries(lab.params, lab.result) == ()
+    race = lab.run()
+    kept = lab.journal_entries(lab.params, lab.result)
+    assert {entry.params["student"]: (entry.accuracy, entry.size_bytes) for entry in kept} == {
+        name: (score.accuracy.value, score.size_bytes) for name, score in race.scores.items()
+    }
+
+
 def test_done_starts_what_nobody_started_and_does_not_train_again(make):
     lab = make()
     race = done(lab)
