@@ -2,17 +2,20 @@
 
 ``save`` / ``load_`` for a file, ``to_bytes`` / ``from_bytes_`` for memory, ``breakdown`` for what
 every byte is spent on. The format is written down in ``archive.py``; a coding is a file of its own
-(``dense.py``, ``sparse.py``, ``palette.py``, ``scaled.py``), listed in ``codings.py``.
+(``dense.py``, ``sparse.py``, ``palette.py``, ``scaled.py``, ``half.py``, and ``composed.py`` for
+all combinations with entropy coders), listed in ``codings.py``.
 """
 
 from lwlab.packing.breakdown import Breakdown, TensorBytes, breakdown
 from lwlab.packing.errors import PackingError
+from lwlab.packing.families import CODING_FAMILIES
 from lwlab.packing.files import load_, save
 from lwlab.packing.model import from_bytes_, to_bytes
 from lwlab.packing.rows import Rows
 from lwlab.packing.stored import ScaledCodes
 
 __all__ = [
+    "CODING_FAMILIES",
     "Breakdown",
     "PackingError",
     "Rows",

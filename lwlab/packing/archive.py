@@ -1,12 +1,12 @@
 r"""The file: named tensors in one run of bytes. Written here, read in ``reading.py``.
 
-Format 2. A *varint* is an unsigned number, seven bits per byte, lowest first, top bit set on all
+Format 3. A *varint* is an unsigned number, seven bits per byte, lowest first, top bit set on all
 but the last byte, in its shortest form, below 2**63. Everything is little-endian.
 
 ::
 
     4 bytes   magic "LWLB"
-    1 byte    format version: 1, or 2 if a tensor has one of the codings 2 to 5
+    1 byte    format version: 1; 2 if a tensor has one of the codings 2 to 5; 3 if 6 or 7
     varint    number of tensors, at most 16,383
     entry     of each tensor: what it is (below)
     payload   of each tensor, in the same order, nothing between them
@@ -42,6 +42,11 @@ Names are unique. Types: 0 float32, 1 float64, 2 float16, 3 bfloat16, 4 bool (a 
   elements its index among the k, in w = ceil(log2 k) bits. For k = 1 and n above 1,024, w is 1.
 * 5 *sparse palette*: 1 byte and k elements as in 4; a bitmask as in 1; then the index of each
   element whose bit is set, in ceil(log2 k) bits.
+* 6 *half*: for float32; n elements in float16, 2 bytes each.
+* 7 *composed*: n above 0. A byte that names three ways, of elements, positions and symbols, then a
+  part for each: ``composed.py``. Every byte of the parts is described where they are written:
+  codebooks in ``alphabets.py``, positions in ``positions.py`` with ``gaps.py`` and
+  ``mask_coder.py``, symbols in ``symbols.py`` with ``huffman.py`` and ``range_coder.py``.
 * 15 *tied*: a varint, the index (from 0) of an earlier entry that is not tied itself, of the same
   type and shape, with which this tensor shares its memory.
 
@@ -52,7 +57,9 @@ codes of another width start at a new byte.
 The order of the tensors means nothing. A writer may choose any coding; ours takes the smallest,
 and the oldest format that has it. A reader checks lengths against the bytes that are there before
 it allocates: a tensor that is not tied has at most eight elements per byte of its payload, or
-1,024.
+1,024; a composed one has at most 1,024 per byte. That is what deflate, inside gzip and zip, allows
+too (1,032), so no file grows more than those do; and ``load_`` compares all shapes with those of
+the model before anything is unpacked.
 """
 
 from __future__ import annotations
@@ -66,6 +73,7 @@ from torch import Tensor
 from lwlab.packing.coding import Content, Parts
 from lwlab.packing.codings import CODINGS, smallest
 from lwlab.packing.errors import PackingError
+from lwlab.packing.families import CODING_FAMILIES
 from lwlab.packing.stored import ScaledCodes
 from lwlab.packing.tensors import TensorSpec, bits_of, spec_of
 from lwlab.packing.varint import varint
@@ -83,7 +91,7 @@ __all__ = [
 ]
 
 MAGIC = b"LWLB"
-VERSION = 2  # the newest; a file is of the oldest format that has all its codings
+VERSION = 3  # the newest; a file is of the oldest format that has all its codings
 TIED = 15
 CHECKSUM_BYTES = 4
 MAX_TENSORS = 2**14 - 1
@@ -91,13 +99,16 @@ MAX_NAME_BYTES = 255
 
 
 def write_archive(
-    tensors: Mapping[str, Tensor], described: Mapping[str, ScaledCodes] | None = None
+    tensors: Mapping[str, Tensor],
+    described: Mapping[str, ScaledCodes] | None = None,
+    families: frozenset[str] = frozenset(CODING_FAMILIES),
 ) -> bytes:
     """Return the file that holds ``tensors``; one that occurs twice is stored once.
 
     Args:
         tensors: by their names.
         described: what is known of some of them, by the same names.
+        families: the names in ``CODING_FAMILIES`` that may be used.
 
     Raises:
         PackingError: a name is too long or a tensor is of a kind that the file cannot hold.
@@ -112,7 +123,8 @@ def write_archive(
         owner = first_index.setdefault(memory_key(tensor, index), index)
         if owner == index:
             form = (described or {}).get(name)
-            number, parts = smallest(Content(bits_of(tensor, spec.stored), spec.stored, form))
+            content = Content(bits_of(tensor, spec.stored), spec.stored, form, families)
+            number, parts = smallest(content)
             version = max(version, CODINGS[number].since)
         else:
             number, parts = TIED, Parts(other=varint(owner))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lwlab.packing.archive import frame_length
+from lwlab.packing.errors import naming
 from lwlab.packing.files import read_file
 from lwlab.packing.model import Packed, check_packed
 from lwlab.packing.reading import Entry, read_archive
@@ -16,7 +18,7 @@ from lwlab.units import format_bytes, format_count, format_percent
 __all__ = ["Breakdown", "TensorBytes", "breakdown"]
 
 _KINDS = ("values", "positions", "codebook", "other", "header")  # every byte is one of these
-_HEADINGS = ("tensor", "shape", "coding", *_KINDS, "total")
+_HEADINGS = ("tensor", "shape", "coding", *_KINDS, "total", "bound")
 _TEXT_COLUMNS = 3  # the first ones are aligned to the left, the numbers after them to the right
 
 
@@ -27,13 +29,17 @@ class TensorBytes:
     Attributes:
         name: dotted path in the model.
         shape: its sizes.
-        coding: ``"dense"``, ``"bitmask"``, ``"scaled"``, ``"palette"``, the last two also
-            ``"sparse ..."``, or ``"tied"`` if it shares the memory of an earlier one.
+        coding: ``"dense"``, ``"half"``, ``"bitmask"``, ``"scaled"``, ``"palette"``, the last two
+            also ``"sparse ..."``; a composition such as ``"scaled + mask + range"``; or ``"tied"``
+            if it shares the memory of an earlier one.
         values_bytes: its (non-zero) elements, or their codes.
         positions_bytes: where the non-zero elements are.
         codebook_bytes: what turns codes into elements: a table of them, or scales and zero points.
-        other_bytes: what is neither; for a tied tensor, the link.
+        other_bytes: what is neither: the form of a composition; for a tied tensor, the link.
         header_bytes: its name, type, shape and length.
+        bound_bytes: Shannon's bound (``bound.py``) for values and positions together: n * H of its
+            codes, zeros included; without codes, the elements that are not zero and n * H of where
+            they are. Codebook, other and header are not in it.
     """
 
     name: str
@@ -44,6 +50,7 @@ class TensorBytes:
     codebook_bytes: int
     other_bytes: int
     header_bytes: int
+    bound_bytes: float
 
     @property
     def total(self) -> int:
@@ -88,6 +95,11 @@ class Breakdown:
         return sum(row.other_bytes for row in self.tensors)
 
     @property
+    def bound(self) -> float:
+        """Shannon's bound in bytes for values and positions of all tensors."""
+        return sum(row.bound_bytes for row in self.tensors)
+
+    @property
     def header(self) -> int:
         """Bytes of names, types, shapes and lengths, and of the frame around all."""
         return self.frame_bytes + sum(row.header_bytes for row in self.tensors)
@@ -110,7 +122,8 @@ class Breakdown:
 def breakdown(path_or_bytes: str | os.PathLike[str] | Packed) -> Breakdown:
     """Return what each byte of a packed file is for.
 
-    The file is read and checked as for loading; nothing of it is decoded.
+    The file is read and checked as for loading. One tensor at a time is decoded, as far as counting
+    its symbols takes: at most 1,024 for each byte that it has in the file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -121,21 +134,31 @@ def breakdown(path_or_bytes: str | os.PathLike[str] | Packed) -> Breakdown:
         source, data = str(path_or_bytes), read_file(path_or_bytes)
     else:
         source, data = "data", check_packed("path_or_bytes", path_or_bytes)
-    rows = tuple(_row(entry) for entry in read_archive(data, source))
+    entries = read_archive(data, source)
+    with naming(source):
+        rows = tuple(map(_row, entries))
     return Breakdown(source, len(data), frame_length(len(rows)), rows)
 
 
 def _row(entry: Entry) -> TensorBytes:
+    coding = entry.coding
     return TensorBytes(
         name=entry.spec.name,
         shape=entry.spec.shape,
-        coding=entry.coding.name if entry.coding else "tied",
+        coding=_label(entry),
         values_bytes=len(entry.parts.values),
         positions_bytes=len(entry.parts.positions),
         codebook_bytes=len(entry.parts.codebook),
         other_bytes=len(entry.parts.other),
         header_bytes=entry.header_bytes,
+        bound_bytes=coding.bound(entry.parts, entry.spec) if coding else 0.0,
     )
+
+
+def _label(entry: Entry) -> str:
+    if entry.coding is None:
+        return "tied"
+    return entry.coding.label(entry.parts) if entry.coding.label else entry.coding.name
 
 
 def _summary(table: Breakdown) -> str:
@@ -149,17 +172,18 @@ def _summary(table: Breakdown) -> str:
 
 def _cells(table: Breakdown) -> list[tuple[str, ...]]:
     """Return the table's rows as text: the frame, each tensor, their sum."""
-    rows = [("(frame)", "", "", *_counts(0, 0, 0, 0, table.frame_bytes, table.frame_bytes))]
+    rows = [("(frame)", "", "", *_counts(0, 0, 0, 0, table.frame_bytes, table.frame_bytes, 0))]
     for row in table.tensors:
         sizes = [getattr(row, f"{kind}_bytes") for kind in _KINDS]
         shape = "x".join(map(str, row.shape)) or "-"
-        rows.append((_printable(row.name), shape, row.coding, *_counts(*sizes, row.total)))
+        counts = _counts(*sizes, row.total, row.bound_bytes)
+        rows.append((_printable(row.name), shape, row.coding, *counts))
     sums = [getattr(table, kind) for kind in _KINDS]
-    return [*rows, ("total", "", "", *_counts(*sums, table.total))]
+    return [*rows, ("total", "", "", *_counts(*sums, table.total, table.bound))]
 
 
-def _counts(*sizes: int) -> tuple[str, ...]:
-    return tuple(map(format_count, sizes))
+def _counts(*sizes: float) -> tuple[str, ...]:
+    return tuple(format_count(math.ceil(size)) for size in sizes)
 
 
 def _printable(name: str) -> str:

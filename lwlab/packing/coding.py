@@ -1,9 +1,10 @@
 """What a coding is: a way to write the raw bits of one tensor as bytes, and to read them back.
 
-A coding is three pure functions. ``encode`` turns bits into ``Parts``; the file holds the parts one
+A coding is a few pure functions. ``encode`` turns bits into ``Parts``; the file holds the parts one
 after another; ``split`` cuts such a payload into its parts again, checking it without unpacking;
-``decode`` turns the parts into bits. Parts are kept apart so that ``packing.breakdown`` can say
-what every byte is for. A new coding is a file of its own and one line in ``codings.py``.
+``decode`` turns the parts into bits, and ``bound`` says how short they could be. Parts are kept
+apart so that ``packing.breakdown`` can say what every byte is for. A new coding is a file of its
+own and one line in ``codings.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 
+from lwlab.packing.families import CODING_FAMILIES
+from lwlab.packing.floats16 import narrowed
 from lwlab.packing.patterns import Patterns, find_patterns, sampled_patterns
 from lwlab.packing.steps import Steps, find_steps
 from lwlab.packing.stored import ScaledCodes
@@ -60,11 +64,13 @@ class Content:
         bits: its raw bits, contiguous, unsigned, in its shape.
         stored: its number type.
         form: what its owner says of it; believed only if it is true to the bit.
+        families: the names in ``CODING_FAMILIES`` that may be used.
     """
 
     bits: np.ndarray
     stored: StoredType
     form: ScaledCodes | None = None
+    families: frozenset[str] = frozenset(CODING_FAMILIES)
 
     @cached_property
     def flat(self) -> np.ndarray:
@@ -75,6 +81,11 @@ class Content:
     def nonzero(self) -> int:
         """How many elements are not the all-zero bit pattern."""
         return int(np.count_nonzero(self.bits))
+
+    @cached_property
+    def halves(self) -> np.ndarray | None:
+        """The elements as float16 bits, if they are float32 and none would change."""
+        return narrowed(self.flat) if self.stored.dtype == torch.float32 else None
 
     @cached_property
     def sampled(self) -> np.ndarray:
@@ -103,11 +114,18 @@ class Coding:
             costs no memory beyond the payload's own length.
         decode: ``(parts, spec)`` -> ``spec.count`` bits in C order, a writable array. Raises
             ``Damage`` where only unpacking shows that the parts make no sense.
+        bound: ``(parts, spec)`` -> Shannon's bound in bytes, see ``bound.py``. Raises ``Damage``
+            as ``decode`` does.
         since: the first format that has it.
+        families: the names in ``CODING_FAMILIES`` that it takes.
+        label: ``(parts,)`` -> what ``breakdown`` shows instead of the name, where that depends.
     """
 
     name: str
     encode: Callable[[Content, int], Parts | None]
     split: Callable[[memoryview, TensorSpec], Parts]
     decode: Callable[[Parts, TensorSpec], np.ndarray]
+    bound: Callable[[Parts, TensorSpec], float]
     since: int = 1
+    families: frozenset[str] = frozenset()
+    label: Callable[[Parts], str] | None = None

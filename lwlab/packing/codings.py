@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from lwlab.packing.coding import Coding, Content, Parts
+from lwlab.packing.composed import COMPOSED
 from lwlab.packing.dense import DENSE
+from lwlab.packing.half import HALF
 from lwlab.packing.palette import PALETTE, SPARSE_PALETTE
 from lwlab.packing.scaled import SCALED, SPARSE_SCALED
 from lwlab.packing.sparse import BITMASK
@@ -18,10 +20,12 @@ CODINGS: dict[int, Coding] = {
     3: SPARSE_SCALED,
     4: PALETTE,
     5: SPARSE_PALETTE,
+    6: HALF,
+    7: COMPOSED,
 }
 # The likely smallest first: what cannot be smaller than that is not worked out. So the search for
 # patterns is spared where there are scales, and the bitmask of floats where there is either.
-_ORDER = (2, 3, 4, 5, 1, 0)
+_ORDER = (2, 3, 4, 5, 1, 6, 0, 7)
 
 
 def smallest(content: Content) -> tuple[int, Parts]:
@@ -32,6 +36,8 @@ def smallest(content: Content) -> tuple[int, Parts]:
     """
     best, parts = len(CODINGS), None
     for number in _ORDER:
+        if not CODINGS[number].families <= content.families:
+            continue
         size = content.bits.nbytes if parts is None else parts.size
         below = size + (number < best)  # an older one also where it is as small
         shorter = CODINGS[number].encode(content, below)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lwlab.packing.bound import bound_of_elements
 from lwlab.packing.coding import Coding, Content, Parts
 from lwlab.packing.errors import Damage
 from lwlab.packing.tensors import TensorSpec
@@ -27,4 +28,8 @@ def _decode(parts: Parts, spec: TensorSpec) -> np.ndarray:
     return np.frombuffer(parts.values, spec.stored.bits).copy()
 
 
-DENSE = Coding("dense", _encode, _split, _decode)
+def _bound(parts: Parts, spec: TensorSpec) -> float:
+    return bound_of_elements(np.frombuffer(parts.values, spec.stored.bits), spec.count)
+
+
+DENSE = Coding("dense", _encode, _split, _decode, _bound)

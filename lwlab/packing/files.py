@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from torch import nn
@@ -17,19 +18,27 @@ from lwlab.packing.reading import check_magic
 __all__ = ["load_", "read_file", "save"]
 
 
-def save(model: nn.Module, path: str | os.PathLike[str]) -> int:
+def save(
+    model: nn.Module, path: str | os.PathLike[str], codings: Collection[str] | None = None
+) -> int:
     """Write the packed file of ``model`` and return its length in bytes.
 
     The file appears whole or not at all: it is written beside its place under a temporary name and
     then renamed, so that a full disk or a killed kernel leaves an older file as it was.
 
+    Args:
+        model: plain, or seen through parametrizations.
+        path: the file, in a folder that exists.
+        codings: the names out of ``CODING_FAMILIES`` that may be used; None for all.
+
     Raises:
-        TypeError: ``model`` is not an ``nn.Module``.
+        TypeError: ``model`` is not an ``nn.Module``, or ``codings`` no set of names.
+        ValueError: a name is unknown.
         PackingError: a tensor is of a kind that the file cannot hold.
         FileNotFoundError: the folder of ``path`` does not exist.
         FileExistsError: ``path`` is a folder or device.
     """
-    data = to_bytes(model)
+    data = to_bytes(model, codings)
     target = Path(path).resolve()  # a symbolic link stays, and its target is written
     if target.exists() and not target.is_file():
         raise FileExistsError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from lwlab.models.layers import plain_state
 from lwlab.models.resize import resize_
 from lwlab.packing.archive import memory_key, write_archive
 from lwlab.packing.errors import PackingError
+from lwlab.packing.families import check_families
 from lwlab.packing.reading import Entry, decode, read_archive
 from lwlab.packing.stored import described_tensors
 from lwlab.packing.tensors import TensorSpec, fill_from_bits_, spec_of
@@ -24,7 +25,7 @@ Packed = bytes | bytearray | memoryview
 _NAMED = 3  # how many tensors a sentence names before it says "and 5 more"
 
 
-def to_bytes(model: nn.Module) -> bytes:
+def to_bytes(model: nn.Module, codings: Collection[str] | None = None) -> bytes:
     """Return the packed file of ``model``: its parameters and persistent buffers, bit for bit.
 
     Masks and other parametrizations are folded in, so that a pruned weight is stored with its
@@ -32,11 +33,20 @@ def to_bytes(model: nn.Module) -> bytes:
     parametrization can tell them (see ``stored``); loaded, it is the same float tensor. Tensors
     that share memory are stored once.
 
+    Args:
+        model: plain, or seen through parametrizations.
+        codings: the names out of ``CODING_FAMILIES`` that may be used to save bytes; None for all.
+            Each tensor takes the shortest way that they leave, at worst element by element.
+
     Raises:
-        TypeError: ``model`` is not an ``nn.Module``.
+        TypeError: ``model`` is not an ``nn.Module``, or ``codings`` no set of names.
+        ValueError: a name is unknown.
         PackingError: a tensor is of a kind that the file cannot hold (sparse, complex, lazy).
     """
-    return write_archive(plain_state(check_module("model", model)), described_tensors(model))
+    check_module("model", model)
+    families = check_families(codings)
+    described = described_tensors(model) if "scaled" in families else {}
+    return write_archive(plain_state(model), described, families)
 
 
 def from_bytes_(model: nn.Module, data: Packed, *, resize: bool = False) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from lwlab.packing.bits import bitmask_length, check_bitmask, count_ones, pack_bits, unpack_bits
+from lwlab.packing.bound import bound_of_codes
 from lwlab.packing.codes import check_codes, codes_length, pack_codes, unpack_codes
 from lwlab.packing.coding import Coding, Content, Parts
 from lwlab.packing.errors import Damage
@@ -119,27 +120,59 @@ def _check_indices(values: memoryview, count: int, width: int, spec: TensorSpec)
 
 
 def _decode(parts: Parts, spec: TensorSpec) -> np.ndarray:
-    table = np.frombuffer(parts.codebook[1:], spec.stored.bits)
-    return _looked_up(table, parts.values, spec.count, _width(len(table), spec.count), spec)
+    return _table(parts, spec)[_indices(parts, spec)]
 
 
 def _decode_sparse(parts: Parts, spec: TensorSpec) -> np.ndarray:
-    table = np.frombuffer(parts.codebook[1:], spec.stored.bits)
-    mask = unpack_bits(parts.positions, spec.count)
-    bits = np.zeros(spec.count, spec.stored.bits)
+    table = np.concatenate([np.zeros(1, spec.stored.bits), _table(parts, spec)])
+    return table[_sparse_indices(parts, spec)]
+
+
+def _table(parts: Parts, spec: TensorSpec) -> np.ndarray:
+    return np.frombuffer(parts.codebook[1:], spec.stored.bits)
+
+
+def _indices(parts: Parts, spec: TensorSpec) -> np.ndarray:
+    patterns = parts.codebook[0] + 1
+    return _unpacked(parts.values, spec.count, _width(patterns, spec.count), patterns, spec)
+
+
+def _sparse_indices(parts: Parts, spec: TensorSpec) -> np.ndarray:
+    """Return 0 for a zero, else the index in the table and 1."""
+    patterns, mask = parts.codebook[0] + 1, unpack_bits(parts.positions, spec.count)
+    indices = np.zeros(spec.count, np.uint16)
     nonzero = int(np.count_nonzero(mask))
-    bits[mask] = _looked_up(table, parts.values, nonzero, _sparse_width(len(table)), spec)
-    return bits
+    indices[mask] = _unpacked(parts.values, nonzero, _sparse_width(patterns), patterns, spec)
+    indices += mask
+    return indices
 
 
-def _looked_up(
-    table: np.ndarray, values: memoryview, count: int, width: int, spec: TensorSpec
+def _bound(parts: Parts, spec: TensorSpec) -> float:
+    return bound_of_codes(_indices(parts, spec))
+
+
+def _bound_sparse(parts: Parts, spec: TensorSpec) -> float:
+    return bound_of_codes(_sparse_indices(parts, spec))
+
+
+def _unpacked(
+    values: memoryview, count: int, width: int, patterns: int, spec: TensorSpec
 ) -> np.ndarray:
     indices = unpack_codes(values, count, width)
-    if count and indices.max() >= len(table):
-        raise Damage(f"{spec.name!r} has an index of {indices.max()} into {len(table)} values")
-    return table[indices]
+    if count and indices.max() >= patterns:
+        raise Damage(f"{spec.name!r} has an index of {indices.max()} into {patterns} values")
+    return indices
 
 
-PALETTE = Coding("palette", _encode, _split, _decode, since=2)
-SPARSE_PALETTE = Coding("sparse palette", _encode_sparse, _split_sparse, _decode_sparse, since=2)
+PALETTE = Coding(
+    "palette", _encode, _split, _decode, _bound, since=2, families=frozenset({"palette"})
+)
+SPARSE_PALETTE = Coding(
+    "sparse palette",
+    _encode_sparse,
+    _split_sparse,
+    _decode_sparse,
+    _bound_sparse,
+    since=2,
+    families=frozenset({"palette", "bitmask"}),
+)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from lwlab.packing.bits import bitmask_length, check_bitmask, count_ones, pack_bits, unpack_bits
+from lwlab.packing.bound import bound_of_codes
 from lwlab.packing.codes import check_codes, codes_length, pack_codes, unpack_codes
 from lwlab.packing.coding import Coding, Content, Parts
 from lwlab.packing.errors import Damage
@@ -144,6 +145,16 @@ def _runs(values: memoryview, counts: dict[int, int], spec: TensorSpec) -> dict[
 
 
 def _decode(parts: Parts, spec: TensorSpec) -> np.ndarray:
+    head, numbers = _all_numbers(parts, spec)
+    return bits_from_steps(numbers, head.scale, head.rows, spec.shape, spec.stored).reshape(-1)
+
+
+def _bound(parts: Parts, spec: TensorSpec) -> float:
+    return bound_of_codes(_all_numbers(parts, spec)[1].reshape(-1))
+
+
+def _all_numbers(parts: Parts, spec: TensorSpec) -> tuple[Head, np.ndarray]:
+    """Return the head and the steps, int16, (rows, elements of a row)."""
     head, length = read_head(Reader(parts.codebook), spec)
     shape = (len(head.scale), length)
     mask = unpack_bits(parts.positions, spec.count).reshape(shape) if len(parts.positions) else None
@@ -156,8 +167,16 @@ def _decode(parts: Parts, spec: TensorSpec) -> np.ndarray:
         spread = np.zeros(chosen.shape, np.int16)
         spread[chosen] = codes
         numbers[which] = np.where(chosen, _numbers(spread, width, head.points(which)), 0)
-    return bits_from_steps(numbers, head.scale, head.rows, spec.shape, spec.stored).reshape(-1)
+    return head, numbers
 
 
-SCALED = Coding("scaled", _encode, _split, _decode, since=2)
-SPARSE_SCALED = Coding("sparse scaled", _encode_sparse, _split_sparse, _decode, since=2)
+SCALED = Coding("scaled", _encode, _split, _decode, _bound, since=2, families=frozenset({"scaled"}))
+SPARSE_SCALED = Coding(
+    "sparse scaled",
+    _encode_sparse,
+    _split_sparse,
+    _decode,
+    _bound,
+    since=2,
+    families=frozenset({"scaled", "bitmask"}),
+)

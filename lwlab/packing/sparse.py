@@ -18,6 +18,7 @@ from lwlab.packing.bits import (
     pack_bits,
     unpack_bits,
 )
+from lwlab.packing.bound import bound_of_elements
 from lwlab.packing.coding import Coding, Content, Parts
 from lwlab.packing.errors import Damage
 from lwlab.packing.tensors import TensorSpec
@@ -53,4 +54,8 @@ def _decode(parts: Parts, spec: TensorSpec) -> np.ndarray:
     return bits
 
 
-BITMASK = Coding("bitmask", _encode, _split, _decode)
+def _bound(parts: Parts, spec: TensorSpec) -> float:
+    return bound_of_elements(np.frombuffer(parts.values, spec.stored.bits), spec.count)
+
+
+BITMASK = Coding("bitmask", _encode, _split, _decode, _bound, families=frozenset({"bitmask"}))

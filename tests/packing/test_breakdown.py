@@ -12,6 +12,10 @@ from torch import nn
 from lwlab import packing
 from lwlab.packing import TensorBytes
 
+SECOND = {"bitmask", "palette", "scaled"}  # the families of format 2
+# 2 elements of 6 that are not zero: 6 * H in bytes
+TWO_OF_SIX = (2 * math.log2(3) + 4 * math.log2(3 / 2)) / 8
+
 
 def small_linear():
     layer = nn.Linear(3, 2)
@@ -21,15 +25,16 @@ def small_linear():
 
 
 def test_a_small_file_is_accounted_for_by_hand():
-    table = packing.breakdown(packing.to_bytes(small_linear()))
+    table = packing.breakdown(packing.to_bytes(small_linear(), codings=SECOND))
     assert table.tensors == (
         # two varints of the name, "weight", kind, rank, two sizes, length
-        TensorBytes("weight", (2, 3), "bitmask", 8, 1, 0, 0, 2 + 6 + 1 + 1 + 2 + 1),
-        TensorBytes("bias", (2,), "dense", 8, 0, 0, 0, 2 + 4 + 1 + 1 + 1 + 1),
+        TensorBytes("weight", (2, 3), "bitmask", 8, 1, 0, 0, 2 + 6 + 1 + 1 + 2 + 1, 8 + TWO_OF_SIX),
+        TensorBytes("bias", (2,), "dense", 8, 0, 0, 0, 2 + 4 + 1 + 1 + 1 + 1, 8),
     )
     assert table.frame_bytes == 4 + 1 + 1 + 4
     assert (table.values, table.positions, table.other, table.header) == (16, 1, 0, 33)
     assert table.total == 50
+    assert table.bound == pytest.approx(16 + TWO_OF_SIX)
     assert [row.total for row in table.tensors] == [22, 18]
 
 
@@ -39,7 +44,7 @@ def test_every_byte_is_in_exactly_one_place(states, bag, data):
     state = data.draw(states)
     if state and data.draw(st.booleans()):
         state["tied"] = next(iter(state.values()))
-    packed = packing.to_bytes(bag(state))
+    packed = packing.to_bytes(bag(state), codings=SECOND)
     table = packing.breakdown(packed)
     assert table.total == len(packed)
     kinds = (table.values, table.positions, table.codebook, table.other, table.header)
@@ -92,19 +97,21 @@ def test_a_file_and_its_bytes_give_the_same_numbers(tmp_path):
 
 
 def test_the_text_is_an_aligned_table():
-    assert str(packing.breakdown(packing.to_bytes(small_linear()))).splitlines() == [
+    assert str(
+        packing.breakdown(packing.to_bytes(small_linear(), codings=SECOND))
+    ).splitlines() == [
         "data: 50 B (values 32.0 %, positions 2.0 %, header 66.0 %)",
-        "tensor   shape  coding   values  positions  codebook  other  header  total",
-        "(frame)                       0          0         0      0      10     10",
-        "weight   2x3    bitmask       8          1         0      0      13     22",
-        "bias     2      dense         8          0         0      0      10     18",
-        "total                        16          1         0      0      33     50",
+        "tensor   shape  coding   values  positions  codebook  other  header  total  bound",
+        "(frame)                       0          0         0      0      10     10      0",
+        "weight   2x3    bitmask       8          1         0      0      13     22      9",
+        "bias     2      dense         8          0         0      0      10     18      8",
+        "total                        16          1         0      0      33     50     17",
     ]
 
 
 def test_names_in_the_html_are_escaped(bag):
     model = bag({"<b>&": torch.arange(1200.0) + 1})
-    text = packing.breakdown(packing.to_bytes(model))._repr_html_()
+    text = packing.breakdown(packing.to_bytes(model, codings=()))._repr_html_()
     assert "<b>" not in text
     assert "&lt;b&gt;&amp;" in text
     assert ">4,800</td>" in text

@@ -100,7 +100,7 @@ def test_every_width_comes_back_to_the_bit_in_no_more_than_the_promised_bytes(
 def test_the_length_of_a_file_is_codes_scales_and_headers_exactly():
     model = NETWORKS["LeNet300"]().eval()
     prepare_(model, num_bits=4)
-    data = packing.to_bytes(model)
+    data = packing.to_bytes(model, codings={"scaled"})
     table = packing.breakdown(data)
     sizes = [(300, 64), (100, 300), (10, 100)]
     codes = sum(out * inputs * 4 // 8 + 2 + 4 * out for out, inputs in sizes)

@@ -55,7 +55,7 @@ def described(form, dtype=torch.float32, tensor=None):
 def packed_row(form, raw, dtype=torch.float32, tensor=None):
     """Pack, load into a plain model, compare to the bit; the row of the breakdown and the file."""
     model, tensor = described(form, dtype, tensor)
-    data = packing.to_bytes(model)
+    data = packing.to_bytes(model, codings={"bitmask", "palette", "scaled"})  # of format 2
     plain = nn.Module()
     plain.w = nn.Parameter(torch.zeros_like(tensor))
     packing.from_bytes_(plain, data)
