@@ -30,7 +30,8 @@ __all__ = ["NOWHERE", "POSITION_CODERS", "PositionCoder", "best_positions", "mat
 
 NOWHERE = 0  # the number that says that there are no positions
 _CHANCE = 1.44  # bits that a row seems to save by chance alone, twice
-_TOGETHER = 0.93  # of the bytes are left where ones lie together, which is not seen in advance
+_STRUCTURED = 0.98  # of the bits are left by rows and columns: then ones lie together, too, and
+_TOGETHER = 0.93  # of the bytes are left after that, which is not seen in advance
 _LEAST_TRIED, _FULLEST_TRIED = 512, 0.7  # elements, and the share of ones: else they do not pay
 
 
@@ -69,7 +70,8 @@ def _mask_length(mask: np.ndarray) -> float:
     """Return about the bytes of the mask coder, or too few: then it is tried, and not taken.
 
     From how full rows and columns are, and from groups of 8 (where 2 of 4 are kept, they show it).
-    Faster than ``mask_coder.estimate_mask_bytes``, which goes through all elements.
+    Faster than ``mask_coder.estimate_mask_bytes``, which goes through all elements. Where neither
+    shows anything, the mask is as good as drawn by lot, and is not tried.
     """
     total = _entropy(mask.size, np.array([np.count_nonzero(mask)]))
     bits = total
@@ -78,9 +80,11 @@ def _mask_length(mask: np.ndarray) -> float:
         bits -= max(total - _entropy(length, ones) - _CHANCE * ones.size, 0)
     if mask.size < _LEAST_TRIED or np.count_nonzero(mask) > mask.size * _FULLEST_TRIED:
         return 2 + max(bits, 0) / 8
+    if bits < _STRUCTURED * total:
+        bits *= _TOGETHER
     groups = np.bincount(np.packbits(mask))
     learning = np.count_nonzero(groups) * math.log2(mask.size) / 16
-    return 2 + min(_TOGETHER * max(bits, 0) / 8, bound_bytes(groups) + learning)
+    return 2 + min(max(bits, 0) / 8, bound_bytes(groups) + learning)
 
 
 def _entropy(length: int, ones: np.ndarray) -> float:

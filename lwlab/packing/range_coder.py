@@ -21,6 +21,9 @@ interval will do: the one with the most zeros at its end is taken, and those zer
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
+
 import constriction
 import numpy as np
 
@@ -147,31 +150,35 @@ def _costs(symbols: np.ndarray, alphabet: int) -> dict[int, float]:
     """Return the bits that the symbols take with each prior that makes sense."""
     own = _block_counts(symbols, alphabet, _blocks(symbols.size))
     before, costs = _before(own), {}
+    spread = cache(partial(_spread, before))  # several bells differ in their strength alone
     for prior in range(_PRIORS):
         if prior < 2 or _BELLS[prior - 2][0] < alphabet:
-            weights = _weights(before, prior).astype(np.float64)
-            bits = np.log2(weights.sum(axis=1, keepdims=True) / weights)
-            costs[prior] = float((own * bits).sum())
+            weights = _weights(before, prior, spread).astype(np.float64)
+            total = own.sum(axis=1) @ np.log2(weights.sum(axis=1))
+            costs[prior] = float(total - np.vdot(own, np.log2(weights)))
     return costs
 
 
-def _weights(counts: np.ndarray, prior: int) -> np.ndarray:
+def _weights(counts: np.ndarray, prior: int, spread: Callable | None = None) -> np.ndarray:
     """Return the weights of the symbols: int64, (blocks, alphabet), all above 0.
 
     Args:
         counts: of all earlier blocks, (blocks, alphabet).
         prior: 0 *even*, half a count for each symbol (Krichevsky and Trofimov, 1981); 1 *few*, one
             count for all symbols together, for alphabets of which few are used; else a bell.
+        spread: ``_spread`` of these counts, where its results are remembered.
     """
     if prior == _EVEN:
         return 2 * counts + 1
     if prior == _FEW:
         return counts.shape[1] * counts + 1
-    return _bell(counts, *_BELLS[prior - 2])
+    radius, strength, with_top = _BELLS[prior - 2]
+    spread = spread or partial(_spread, counts)
+    return counts * _ONE + strength * spread(radius, with_top) + 1
 
 
-def _bell(counts: np.ndarray, radius: int, strength: int, with_top: bool) -> np.ndarray:
-    """Return counts plus ``strength`` counts that are spread like those of the symbols around.
+def _spread(counts: np.ndarray, radius: int, with_top: bool) -> np.ndarray:
+    """Return one count, in parts of ``_ONE``, spread like those of the symbols around.
 
     The codes of weights are distributed like a bell: neighbours are about as frequent. The most
     frequent symbol may be left out of it: the zero of pruned weights stands out from the others.
@@ -180,7 +187,7 @@ def _bell(counts: np.ndarray, radius: int, strength: int, with_top: bool) -> np.
     if not with_top:
         seen[np.arange(len(seen)), counts.argmax(axis=1)] = 0
     smooth = 4 * _smoothed(seen, radius) + radius + 1
-    return counts * _ONE + strength * (smooth * _ONE // smooth.sum(axis=1, keepdims=True)) + 1
+    return smooth * _ONE // smooth.sum(axis=1, keepdims=True)
 
 
 def _smoothed(counts: np.ndarray, radius: int) -> np.ndarray:

@@ -107,8 +107,9 @@ def test_a_bell_spreads_counts_like_a_triangle():
 
 def test_a_bell_leaves_the_most_frequent_symbol_out_of_the_surroundings_or_not():
     counts = np.array([[0, 0, 99, 1, 0, 0, 0, 0]])
-    without = range_coder._bell(counts, 1, 16, with_top=False)[0]
-    with_it = range_coder._bell(counts, 1, 16, with_top=True)[0]
+    prior = {bell: number for number, bell in enumerate(range_coder._BELLS, start=2)}
+    without = range_coder._weights(counts, prior[1, 16, False])[0]
+    with_it = range_coder._weights(counts, prior[1, 16, True])[0]
     assert without[1] < without[4]  # only the 1 has neighbours
     assert with_it[1] > with_it[4]
     for weights in (without, with_it):
