@@ -2,9 +2,11 @@
 
 ``save`` / ``load_`` for a file, ``to_bytes`` / ``from_bytes_`` for memory, ``breakdown`` for what
 every byte is spent on, ``compare_containers`` for what other containers make of the same model.
-``huffman.py``, ``range_coder.py`` and ``mask_coder.py`` are the entropy coders. The format is written down in ``archive.py``; a coding is a file of its own
-(``dense.py``, ``sparse.py``, ``palette.py``, ``scaled.py``, ``half.py``, and ``composed.py`` for
-all combinations with entropy coders), listed in ``codings.py``.
+``huffman.py``, ``range_coder.py`` and ``mask_coder.py`` are the entropy coders.
+
+The format is written down in ``archive.py``; a coding is a file of its own (``dense.py``,
+``sparse.py``, ``palette.py``, ``scaled.py``, ``half.py``, and ``composed.py`` for all combinations
+with entropy coders), listed in ``codings.py``.
 """
 
 from lwlab.packing.breakdown import Breakdown, TensorBytes, breakdown

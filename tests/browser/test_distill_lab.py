@@ -61,9 +61,9 @@ def drawings(page, move):
     """Return how often each figure is drawn while ``move()`` is answered."""
     page.evaluate(
         """selector => {
-            window.__drawings = [...document.querySelectorAll(`${selector} .lwlab-cell`)].map(
-                (cell, i) => { cell.on('plotly_afterplot', () => window.__drawings[i]++); return 0; }
-            );
+            const cells = [...document.querySelectorAll(`${selector} .lwlab-cell`)];
+            window.__drawings = cells.map(() => 0);
+            cells.forEach((cell, i) => cell.on('plotly_afterplot', () => window.__drawings[i]++));
         }""",
         LIVE,
     )
