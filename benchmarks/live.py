@@ -83,6 +83,21 @@ lab = DistillLab(teacher, student, dataset, epochs={epochs})
 lab.add_class("bench-lab")
 lab
 """
+PACK = """
+from lwlab import data
+from lwlab.labs.pack import PackLab
+from lwlab.models import SimpleCNN
+from lwlab.train import fit
+dataset = data.load("digits")
+model = SimpleCNN(dataset.input_shape, dataset.num_classes)
+for record in fit(model, dataset, epochs=10, steps_per_record=20):
+    if record.step >= 100: break
+lab = PackLab(model, dataset, sparsity=0.5)
+lab.add_class("bench-lab")
+if {forgetful}:
+    lab.live.observe(lambda _: lab._bench.forget(), names="content")
+lab
+"""
 EIGHT_SETUP = """
 import numpy, torch
 from IPython.display import display
@@ -317,6 +332,16 @@ def part_distill(browser: Browser, server: Server, moves: int) -> None:
         print(f"Stop: {press(page, 'Stop', 'stopped'):.0f} ms (wanted at most 300)")
 
 
+def part_pack(browser: Browser, server: Server, moves: int) -> None:
+    """As it is used, where what was tried before is remembered; and with all made anew."""
+    for forgetful in (False, True):
+        print(f"PackLab on digits, {'made anew at each move' if forgetful else 'remembered'}")
+        name = f"pack_{forgetful}.ipynb"
+        notebook(server.folder, name, FLOOR, PACK.format(forgetful=forgetful))
+        with closing(opened(browser, server, name)) as page:
+            bench_beside_floor(page, "PackLab", moves, rounds=3, wanted=5)
+
+
 def press(page: Page, button: str, awaited: str) -> float:
     """Press a button of the lab; return ms until its headline says what is awaited."""
     return page.evaluate(
@@ -348,6 +373,7 @@ PARTS = {
     "fashion": part_fashion,
     "channels": part_channels,
     "distill": part_distill,
+    "pack": part_pack,
     "eight": part_eight,
 }
 

@@ -7,7 +7,9 @@ from lwlab.labs.contract import Gate, Part
 from lwlab.labs.criteria import CriteriaLab, CriteriaParams, CriteriaResult
 from lwlab.labs.distill import DistillLab, DistillParams, DistillResult
 from lwlab.labs.live_plot import LivePlot, Screen
+from lwlab.labs.pack import PackLab, PackParams, PackResult
 from lwlab.labs.penalty import PenaltyLab, PenaltyParams, PenaltyResult, PenaltyRun
+from lwlab.labs.pipeline import PipelineLab, PipelineLabResult, PipelineParams
 from lwlab.labs.prune import PruneLab, PruneParams, PruneResult
 from lwlab.labs.quantize import QuantizeLab, QuantizeParams, QuantizeResult
 from lwlab.labs.rounding import RoundingLab, RoundingParams, RoundingResult
@@ -29,11 +31,17 @@ __all__ = [
     "Gate",
     "Lab",
     "LivePlot",
+    "PackLab",
+    "PackParams",
+    "PackResult",
     "Part",
     "PenaltyLab",
     "PenaltyParams",
     "PenaltyResult",
     "PenaltyRun",
+    "PipelineLab",
+    "PipelineLabResult",
+    "PipelineParams",
     "PruneLab",
     "PruneParams",
     "PruneResult",

@@ -4,9 +4,11 @@ from lwlab.plots.bars import layer_bars, size_bars
 from lwlab.plots.classes import per_class_bars
 from lwlab.plots.criteria import criteria_curves, criteria_strip
 from lwlab.plots.curves import training_curves
+from lwlab.plots.front import FrontPoint, pareto_front_plot
 from lwlab.plots.groups import channel_groups
 from lwlab.plots.heatmap import sensitivity_heatmap
 from lwlab.plots.histogram import WeightBins, bin_weights, weight_histogram
+from lwlab.plots.packing import LayerBytes, Rung, byte_ladder, layer_bytes
 from lwlab.plots.quantization import grid_histogram, layer_error_bars
 from lwlab.plots.recovery import recovery_curve
 from lwlab.plots.rounding import grid_lines, number_table
@@ -17,11 +19,15 @@ from lwlab.plots.template import describe
 from lwlab.plots.tradeoff import TradeoffPoint, accuracy_against_size
 
 __all__ = [
+    "FrontPoint",
+    "LayerBytes",
+    "Rung",
     "TradeoffPoint",
     "WeightBins",
     "accuracy_against_size",
     "accuracy_against_sparsity",
     "bin_weights",
+    "byte_ladder",
     "channel_groups",
     "class_similarity_map",
     "criteria_curves",
@@ -30,8 +36,10 @@ __all__ = [
     "grid_histogram",
     "grid_lines",
     "layer_bars",
+    "layer_bytes",
     "layer_error_bars",
     "number_table",
+    "pareto_front_plot",
     "per_class_bars",
     "recovery_curve",
     "sensitivity_heatmap",

@@ -52,6 +52,8 @@ def every_figure(record, score):
     parts = {"producers": ["conv1"], "followers": [], "consumers": ["fc1"]}
     group = SimpleNamespace(name="conv1", channels=4, kept=[0, 1], **parts)
     row = SimpleNamespace(criterion="norm", seed=0, as_cut=0.3, recovered=0.8)
+    parts_of_file = {"values": 300, "header": 40}
+    rung, point = plots.Rung("+ <b>", parts_of_file), plots.FrontPoint("$a$ <b>", 0.9, 500)
     return {
         "histogram": plots.weight_histogram(weights, threshold=0.3),
         "tradeoff": plots.accuracy_against_size([now], baseline=before, current=now),
@@ -73,5 +75,8 @@ def every_figure(record, score):
         "students": student_curves({"alone": records, "distilled": records}, teacher=0.9),
         "students against size": students_against_size({"alone": now}, teacher=before),
         "groups": plots.channel_groups(["conv1", "fc1"], [group]),
+        "ladder": plots.byte_ladder([rung], bound_bytes=250.0, present=0, longest=900),
+        "file by layer": plots.layer_bytes([plots.LayerBytes("conv1", parts_of_file, "scaled")]),
+        "front": plots.pareto_front_plot([point], [point], run=[point], baseline=point),
         "sizes": plots.size_bars({"values": 300, "header": 40}, baseline_bytes=900),
     }
