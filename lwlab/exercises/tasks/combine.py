@@ -113,7 +113,7 @@ _FRONT = Task(
         (
             "def pareto_front(size_bytes, accuracy):\n"
             "    kept = []\n"
-            "    for size, score in zip(size_bytes, accuracy):\n"
+            "    for size, score in zip(size_bytes, accuracy, strict=True):\n"
             "        as_good = (size_bytes <= size) & (accuracy >= score)\n"
             "        better = (size_bytes < size) | (accuracy > score)\n"
             "        kept.append(not (as_good & better).any())\n"
