@@ -154,8 +154,9 @@ def _costs(symbols: np.ndarray, alphabet: int) -> dict[int, float]:
     for prior in range(_PRIORS):
         if prior < 2 or _BELLS[prior - 2][0] < alphabet:
             weights = _weights(before, prior, spread).astype(np.float64)
-            total = own.sum(axis=1) @ np.log2(weights.sum(axis=1))
-            costs[prior] = float(total - np.vdot(own, np.log2(weights)))
+            total = (own.sum(axis=1) * np.log2(weights.sum(axis=1))).sum()
+            # No dot product: for so few numbers its threads cost more than they save.
+            costs[prior] = float(total - (own * np.log2(weights)).sum())
     return costs
 
 
