@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -23,7 +22,7 @@ from lwlab.distill.arms import (
 from lwlab.distill.lockstep import SideBySide, train_side_by_side
 from lwlab.labs.distill.params import ALONE, DISTILLED, DistillParams
 from lwlab.labs.distill.result import RaceResult, Score
-from lwlab.labs.long_work import LongWork
+from lwlab.labs.held_work import HeldWork
 from lwlab.train import Record
 
 __all__ = ["BATCH_SIZE", "Race", "make_arms", "steps_per_record"]
@@ -63,7 +62,7 @@ def make_arms(
     return {ALONE: alone(student, **rate), DISTILLED: taught, params.control: control}
 
 
-class Race:
+class Race(HeldWork):
     """Trains the three students of one setting; ``pictures`` takes the steps.
 
     Args:
@@ -81,61 +80,15 @@ class Race:
     def __init__(
         self, params: DistillParams, arms: Mapping[str, Arm], teacher: Teacher, dataset: Dataset
     ) -> None:
+        super().__init__()
         self.params = params
         self.students: dict[str, nn.Module] = {}
         self.scores: dict[str, Score] = {}
-        self.error: Exception | None = None
         self._arms, self._teacher, self._dataset = arms, teacher, dataset
         self._records: dict[str, list[Record]] = {name: [] for name in arms}
         self._sizes: dict[str, int] = {}
-        self._work = LongWork(self._steps)
-        self._wish, self._changing = "run", threading.Lock()
-
-    # ---- the buttons ---------------------------------------------------------------------------
-
-    def pause(self) -> None:
-        """Hold all three at the same step, until ``go_on``."""
-        self._want("pause")
-
-    def go_on(self) -> None:
-        """Take a paused race up again; it goes on with the next ``pictures``."""
-        self._want("run")
-
-    def stop(self) -> None:
-        """End it; the students keep what they have learned."""
-        self._want("stop")
-
-    def _want(self, wish: str) -> None:
-        with self._changing:
-            if self._wish == "stop":
-                return
-            self._wish = wish
-            if wish != "run":
-                self._work.stop()
-
-    @property
-    def state(self) -> str:
-        """``running``, ``paused``, ``stopped``, ``finished`` or ``failed``."""
-        found = self._work.state
-        if found == "failed" and self.error is None:
-            found = "stopped"  # a keyboard interrupt, which is no fault of the training
-        if found == "stopped":
-            return {"pause": "paused", "run": "running", "stop": "stopped"}[self._wish]
-        return found
 
     # ---- the steps -----------------------------------------------------------------------------
-
-    def pictures(self, hurry: Callable[[], bool]) -> Iterator[None]:
-        """Take steps until it is over or held; see ``LongWork.pictures``."""
-        with self._changing:
-            if self._wish == "run":
-                self._work.go_on()
-        try:
-            for _ in self._work.pictures(hurry):
-                yield
-        except Exception as error:
-            self.error = error
-            raise
 
     def _steps(self) -> Iterator[SideBySide | None]:
         yield from self._ask_teacher()
