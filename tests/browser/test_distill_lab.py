@@ -82,6 +82,7 @@ def test_three_students_learn_at_once_and_their_seed_joins_the_table(page, artif
     )
     press(page, "Start")
     says(page, "seed 0, finished")
+    says(page, "one seed")  # the students are measured after that
     assert len(figures(page)) == 4
     table = page.locator(f"{LIVE} .lwlab-details").inner_text()
     assert all(name in table for name in ("alone", "distilled", "label smoothing", "one seed"))
