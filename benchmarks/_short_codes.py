@@ -1,12 +1,9 @@
 """Training for a short file: each code costs what the file will spend on it.
 
 What ``records.py`` and ``packed.py`` share, with ``_lessons.py``. The weights and biases of a
-network are seen through learned steps (LSQ), and so are whole numbers times a step. ``CodeLength``
-estimates the bits that an entropy coder will need for these numbers and adds them to the loss:
-training itself weighs accuracy against bytes (minimum description length; as in Oktay et al. 2020,
-"Scalable model compression by entropy penalized reparameterization", arXiv:1906.06624, with a much
-simpler model of the codes). Nothing is pruned by hand: a weight that is not worth its bits goes to
-0, and the more of them do, the dearer it is to be one of the others.
+network are seen through learned steps (LSQ), and so are whole numbers times a step;
+``quantize.CodeLength`` adds the bits that an entropy coder will need for them to the loss. Nothing
+is pruned by hand. What this file adds are codes for biases, and units taken out once they are dead.
 """
 
 from __future__ import annotations
@@ -26,23 +23,25 @@ from torch.nn.utils import parametrize
 from lwlab import packing
 from lwlab.models import compressible_layers
 from lwlab.models.resize import resize_
-from lwlab.quantize import FakeQuantize, LearnedStep, MinMax, PerTensor, learn_steps_, prepare_
+from lwlab.quantize import (
+    CodeLength,
+    FakeQuantize,
+    LearnedStep,
+    MinMax,
+    PerTensor,
+    learn_steps_,
+    prepare_,
+)
 from lwlab.quantize.fake import make_fake
-from lwlab.quantize.learned_step import positive_step
 from lwlab.train import constant, cosine, fit
 
 __all__ = [
-    "CodeLength",
-    "Prices",
     "Recipe",
     "code_",
     "from_file",
-    "prices",
     "shortened",
     "without_dead_units",
 ]
-
-_REFRESH = 20  # calls of CodeLength between two looks at how the codes are distributed
 
 
 def code_(model: nn.Module, num_bits: int) -> None:
@@ -68,71 +67,6 @@ def _coded(model: nn.Module) -> Iterator[tuple[str, FakeQuantize, Tensor]]:
         for name in ("weight", "bias"):
             chain = layer.module.parametrizations[name]
             yield f"{layer.name}.{name}", chain[-1], chain.original
-
-
-@dataclass(frozen=True)
-class Prices:
-    """Bits of the codes of one tensor: of not being 0, and of each step further away from it."""
-
-    first: float
-    more: float
-
-
-def prices(size: Tensor) -> Prices:
-    """Return what codes cost where they have the sizes ``size``, whole numbers |code|.
-
-    A fraction p of the codes are not 0, and their sizes k = 1, 2, ... have a geometric distribution
-    with the mean 1 / (1 - t). Then a code costs, beyond what a 0 costs::
-
-        log2((1 - p) / p) + 1 - log2(1 - t) - (k - 1) * log2(t)       position, sign, size
-    """
-    there = float((size > 0).sum())
-    chance = min((there + 1) / (size.numel() + 2), 0.5)
-    above = (float((size - 1).clamp(min=0).sum()) + 0.5) / (there + 1)  # mean of k - 1
-    another = above / (1 + above)
-    return Prices(
-        first=math.log2((1 - chance) / chance) + 1 - math.log2(1 - another),
-        more=-math.log2(another),
-    )
-
-
-class CodeLength:
-    """A penalty: ``strength`` times the bits that the codes of a model cost beyond those of zeros.
-
-    The prices come from the codes as they are, looked at from time to time. Between two codes the
-    price runs in a straight line, so that the gradient of a weight is what its next step up or down
-    would cost. It is what a weight pays on its way: one that lies between 0 and the first code pays
-    its share, though it costs the file nothing once it is rounded to 0.
-
-    Args:
-        strength: loss per bit.
-        warm_up: calls during which the strength rises from 0.
-        every: the price is asked at each so many steps only, and then counts so many times.
-    """
-
-    def __init__(self, strength: float, *, warm_up: int, every: int = 2) -> None:
-        self.strength, self.warm_up, self.every = strength, max(warm_up, 1), every
-        self._calls = 0
-        self._prices: dict[str, Prices] = {}
-
-    def __call__(self, model: nn.Module) -> Tensor:
-        """Return the penalty, a differentiable scalar."""
-        self._calls += 1
-        if self._calls % self.every:
-            return torch.zeros(())
-        look = (self._calls // self.every) % _REFRESH == 1
-        bits = sum(self._bits(*tensor, look=look) for tensor in _coded(model))
-        return self.strength * self.every * min(1.0, self._calls / self.warm_up) * bits
-
-    def _bits(self, name: str, fake: FakeQuantize, original: Tensor, *, look: bool) -> Tensor:
-        # The gradient of the step is balanced as LSQ balances that of the task.
-        balance = (original.numel() * fake.quant_max) ** -0.5
-        size = (original / positive_step(fake.log_step, balance)).abs()
-        if look or name not in self._prices:
-            self._prices[name] = prices(size.detach().round())
-        price, near = self._prices[name], size.clamp(max=1)
-        further = (size - near).clamp(max=fake.quant_max)
-        return price.first * near.sum() + price.more * further.sum()
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ distances: ``codebook``, and ``sharing`` for a model.
 
 ``activations`` quantizes what flows between the layers; ``post_training`` is the whole recipe
 without training, made of ``folding``, ``equalizing``, ``layer_rounding`` and ``bias_correction``.
-``learning`` trains through the rounding. ``integer`` takes the floats out of the arithmetic.
+``learning`` trains through the rounding, ``code_length`` with a price on the bits of each code. ``integer`` takes the floats out of the arithmetic.
 ``mixed`` spends a budget of bytes where it helps most.
 """
 
@@ -22,6 +22,7 @@ from lwlab.quantize.activations import (
 from lwlab.quantize.adaround import learn_rounding
 from lwlab.quantize.affine import dequantize, fake_quantize, quantize
 from lwlab.quantize.bias_correction import BiasCorrection, correct_biases_
+from lwlab.quantize.code_length import CodeLength, CodePrices, code_prices
 from lwlab.quantize.codebook import Codebook, find_codebook
 from lwlab.quantize.equalizing import equalize
 from lwlab.quantize.fake import FakeQuantize
@@ -82,6 +83,8 @@ __all__ = [
     "BitSensitivity",
     "ClipPenalty",
     "Clipped",
+    "CodeLength",
+    "CodePrices",
     "Codebook",
     "Entropy",
     "FakeQuantize",
@@ -110,6 +113,7 @@ __all__ = [
     "activation_bits",
     "allocate_bits",
     "choose_qparams",
+    "code_prices",
     "convert",
     "correct_biases_",
     "current_bits",
