@@ -8,8 +8,9 @@ distances: ``codebook``, and ``sharing`` for a model.
 
 ``activations`` quantizes what flows between the layers; ``post_training`` is the whole recipe
 without training, made of ``folding``, ``equalizing``, ``layer_rounding`` and ``bias_correction``.
-``learning`` trains through the rounding, ``code_length`` with a price on the bits of each code. ``integer`` takes the floats out of the arithmetic.
-``mixed`` spends a budget of bytes where it helps most.
+``learning`` trains through the rounding, ``code_length`` with a price on the bits of each code.
+``integer`` takes the floats out of the arithmetic. ``mixed`` spends a budget of bytes where it
+helps most.
 """
 
 from lwlab.quantize.activations import (
