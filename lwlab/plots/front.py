@@ -16,6 +16,7 @@ __all__ = ["FrontPoint", "pareto_front_plot"]
 
 _SMALLEST, _LARGEST = 1, 1 << 50
 _ROOM = 1.5  # the axis of bytes reaches so many times beyond its points
+_FIRST_RATIO = 20  # of sizes that are shown at least
 _STEP = 10  # percent: the axis of accuracy ends at a multiple
 
 
@@ -77,7 +78,7 @@ def pareto_front_plot(
         plot_height=260,
         legend_rows=2,
         xaxis=_byte_axis([point.size_bytes for point in everything]),
-        yaxis=axis("accuracy (%)", range=_percent_range([p.accuracy for p in everything])),
+        yaxis=_percent_axis([point.accuracy for point in everything]),
         **legend(),
     )
 
@@ -149,7 +150,8 @@ def _hover(point: FrontPoint) -> str:
 
 
 def _byte_axis(sizes: Sequence[int]) -> dict[str, Any]:
-    low, high = min(sizes) / _ROOM, max(sizes) * _ROOM
+    # Room for what is to come: the axis should not jump at each new try.
+    low, high = max(min(min(sizes), max(sizes) / _FIRST_RATIO) / _ROOM, 0.9), max(sizes) * _ROOM
     marks = [mark for mark in _marks() if low <= mark <= high]
     return axis(
         "size of the file",
@@ -172,9 +174,12 @@ def _short(size: int) -> str:
     return f"{size} B"
 
 
-def _percent_range(accuracies: Sequence[float]) -> list[float]:
-    lowest = math.floor(100 * min(accuracies) / _STEP - 0.5) * _STEP
-    return [max(0, lowest), 104]
+def _percent_axis(accuracies: Sequence[float]) -> dict[str, Any]:
+    """Return an axis that ends above 100, where no number stands."""
+    lowest = min(80, max(0, math.floor(100 * min(accuracies) / _STEP - 0.5) * _STEP))
+    step = 2 * _STEP if lowest < 50 else _STEP if lowest < 80 else _STEP // 2
+    marks = list(range(100, lowest - 1, -step))
+    return axis("accuracy (%)", range=[lowest, 104], tickvals=marks)
 
 
 def _summary(count: int, front: Sequence[FrontPoint], run: Sequence[FrontPoint]) -> str:
