@@ -151,7 +151,8 @@ def _hover(point: FrontPoint) -> str:
 
 def _byte_axis(sizes: Sequence[int]) -> dict[str, Any]:
     # Room for what is to come: the axis should not jump at each new try.
-    low, high = max(min(min(sizes), max(sizes) / _FIRST_RATIO) / _ROOM, 0.9), max(sizes) * _ROOM
+    lowest = min(*sizes, max(sizes) / _FIRST_RATIO)
+    low, high = max(lowest / _ROOM, 0.9), max(sizes) * _ROOM
     marks = [mark for mark in _marks() if low <= mark <= high]
     return axis(
         "size of the file",
