@@ -12,11 +12,14 @@ from lwlab.checks import check_choice, check_count, check_fraction, check_number
 from lwlab.models.layers import compressible_layers
 from lwlab.pipeline.step import Bench, Step, set_field_
 from lwlab.prune import (
+    Importance,
     RandomImportance,
+    activation_entropy,
     apply_masks_,
     choose_masks,
     cubic,
     current_masks,
+    filter_norm,
     layer_importances,
     magnitude,
     n_of_m_mask,
@@ -26,7 +29,7 @@ from lwlab.prune import (
 from lwlab.train import Record
 from lwlab.units import format_percent
 
-__all__ = ["CRITERIA", "SCOPES", "Prune", "RemoveChannels"]
+__all__ = ["CHANNEL_CRITERIA", "CRITERIA", "SCOPES", "Prune", "RemoveChannels"]
 
 SCOPES = ("global", "layer")
 _SHOWN = 512  # training examples that a criterion with gradients looks at
@@ -51,6 +54,17 @@ CRITERIA: dict[str, Callable[[Bench], Mapping[str, Tensor]]] = {
     "random": _random,
 }
 """What weights are kept by, by its name in a recipe; all are at least 0."""
+
+
+def _entropies(bench: Bench) -> Mapping[str, Tensor]:
+    return activation_entropy(bench.model, bench.dataset.train.take(_SHOWN))
+
+
+CHANNEL_CRITERIA: dict[str, Callable[[Bench], Importance | Mapping[str, Tensor]]] = {
+    "norm": lambda _: filter_norm,
+    "entropy": _entropies,
+}
+"""What channels are kept by, by its name in a recipe."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +154,7 @@ class Prune(Step):
 
 @dataclass(frozen=True)
 class RemoveChannels(Step):
-    """Take the channels of the smallest norm out: fewer weights and fewer multiplications.
+    """Take the least important channels out: fewer weights and fewer multiplications.
 
     Zeros that are pruned stay pruned.
 
@@ -148,24 +162,29 @@ class RemoveChannels(Step):
         pruning_ratio: channels removed / all, a fraction in [0, 1).
         scope: ``"layer"`` counts in each group of layers that are cut together, ``"global"`` over
             all groups.
+        channel_criterion: ``"norm"`` of a channel's weights, or the ``"entropy"`` of what it says
+            to training examples: a channel that says the same to all of them tells nothing.
 
     Raises:
         TypeError, ValueError: a field is out of range.
 
-    Source: Li et al. 2017, arXiv:1608.08710.
+    Source: Li et al. 2017, arXiv:1608.08710; entropy: Luo & Wu 2017, arXiv:1706.05791.
     """
 
     pruning_ratio: float = 0.25
     scope: str = "layer"
+    channel_criterion: str = "norm"
 
     def __post_init__(self) -> None:
         set_field_(self, pruning_ratio=check_fraction("pruning_ratio", self.pruning_ratio))
         check_choice("scope", self.scope, SCOPES)
+        check_choice("channel_criterion", self.channel_criterion, tuple(CHANNEL_CRITERIA))
 
     def describe(self) -> str:
         """Return one plain line that says what will be done."""
         where = "in each layer" if self.scope == "layer" else "over all layers"
-        return f"Remove {format_percent(self.pruning_ratio)} of the channels {where}"
+        by = "" if self.channel_criterion == "norm" else f", by {self.channel_criterion}"
+        return f"Remove {format_percent(self.pruning_ratio)} of the channels {where}{by}"
 
     def apply_(self, bench: Bench) -> Iterator[Record]:
         """Put a smaller model on the bench."""
@@ -175,6 +194,7 @@ class RemoveChannels(Step):
             pruning_ratio=self.pruning_ratio,
             example_inputs=bench.dataset.train.inputs[:_EXAMPLES],
             scope=self.scope,
+            importance=CHANNEL_CRITERIA[self.channel_criterion](bench),
         )
         # The cut made the zeros permanent but holds nothing at 0: training would fill them.
         weights = _weights(bench.model)

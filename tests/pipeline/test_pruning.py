@@ -7,7 +7,7 @@ from lwlab.measure import macs, sparsity
 from lwlab.models.layers import compressible_layers
 from lwlab.pipeline import FineTune, Prune, RemoveChannels
 from lwlab.pipeline.benches import carry_out
-from lwlab.prune import current_masks, mask_model_
+from lwlab.prune import activation_entropy, current_masks, mask_model_, remove_channels
 
 
 def masks_after(bench, *steps):
@@ -76,6 +76,21 @@ def test_a_cut_after_channels_went_may_find_enough_zeros(bench_of, network):
     assert sparsity(bench.model) == before
 
 
+def test_channels_of_the_least_entropy_go_where_a_recipe_says_so(bench_of, network, small):
+    by_norm, by_entropy = bench_of(network), bench_of(network)
+    carry_out(by_norm, [RemoveChannels(0.5)])
+    carry_out(by_entropy, [RemoveChannels(0.5, channel_criterion="entropy")])
+    expected = remove_channels(
+        network,
+        pruning_ratio=0.5,
+        example_inputs=small.train.inputs[:8],
+        importance=activation_entropy(network, small.train.take(512)),
+    )
+    found = by_entropy.model.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.state_dict().items())
+    assert not all(torch.equal(found[n], t) for n, t in by_norm.model.state_dict().items())
+
+
 def test_channels_removed_without_masks_leave_a_plain_model(bench_of, network):
     bench = bench_of(network)
     carry_out(bench, [RemoveChannels(0.25)])
@@ -97,6 +112,10 @@ def test_channels_removed_without_masks_leave_a_plain_model(bench_of, network):
         (Prune(pattern="2:4"), "Keep 2 of every 4 neighbouring weights, by magnitude"),
         (RemoveChannels(0.25), "Remove 25.0 % of the channels in each layer"),
         (RemoveChannels(0.5, "global"), "Remove 50.0 % of the channels over all layers"),
+        (
+            RemoveChannels(0.5, channel_criterion="entropy"),
+            "Remove 50.0 % of the channels in each layer, by entropy",
+        ),
     ],
 )
 def test_a_step_says_what_it_does(step, line):

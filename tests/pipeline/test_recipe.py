@@ -103,8 +103,8 @@ def test_an_unknown_step_or_field_gets_a_did_you_mean():
     )
     refused(
         a_recipe({"step": "RemoveChannels", "prunning_ratio": 0.5}),
-        "step 1 of a recipe (RemoveChannels) must have no fields but 'step', 'pruning_ratio' or "
-        "'scope', got 'prunning_ratio'. Did you mean 'pruning_ratio'?",
+        "step 1 of a recipe (RemoveChannels) must have no fields but 'step', 'pruning_ratio', "
+        "'scope' or 'channel_criterion', got 'prunning_ratio'. Did you mean 'pruning_ratio'?",
     )
 
 

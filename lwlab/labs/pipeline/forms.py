@@ -9,7 +9,7 @@ from typing import Any
 from lwlab.checks import did_you_mean, quoted_list
 from lwlab.pipeline import STEPS, Step
 from lwlab.pipeline.closing import HALVED
-from lwlab.pipeline.pruning import CRITERIA, SCOPES
+from lwlab.pipeline.pruning import CHANNEL_CRITERIA, CRITERIA, SCOPES
 from lwlab.pipeline.rounding import RANGE_RULES
 from lwlab.quantize.codebook import INITIALIZATIONS
 
@@ -43,6 +43,7 @@ FIELDS: dict[str, _Field] = {
     "scope": _menu("scope", SCOPES),
     "criterion": _menu("criterion", list(CRITERIA)),
     "pruning_ratio": _Field("channels removed, 0 to 1"),
+    "channel_criterion": _menu("judged by", list(CHANNEL_CRITERIA)),
     "num_bits": _menu("bits", (8, 7, 6, 5, 4, 3, 2, 1, "ternary")),
     "budget_bytes": _Field("or a budget in bytes"),
     "granularity": _menu("a scale for each", ("channel", "tensor", 16, 32, 64)),
