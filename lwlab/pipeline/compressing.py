@@ -50,6 +50,10 @@ class Compressed:
     scorecard: StepScorecard
     tried: tuple[Tried, ...] = field(repr=False)
 
+    def __str__(self) -> str:
+        recipe = "\n".join(f"  {step.describe()}" for step in self.steps)
+        return f"{recipe}\n{self.scorecard}; {len(self.tried)} tries"
+
 
 def compress(
     model: nn.Module,

@@ -34,6 +34,9 @@ class StepScorecard:
     macs: int
     test: Accuracy | None = None
 
+    def __str__(self) -> str:
+        return "; ".join(f"{name} {text}" for name, text in self.cells().items())
+
     def cells(self) -> dict[str, str]:
         """Return the figures as text, by what they are."""
         cells = {

@@ -56,8 +56,7 @@ class StepRecord:
     resumed: bool = False
 
     def __str__(self) -> str:
-        cells = "; ".join(f"{name} {text}" for name, text in self.scorecard.cells().items())
-        return f"{self.index} of {self.total}: {self.step.describe()}: {cells}"
+        return f"{self.index} of {self.total}: {self.step.describe()}: {self.scorecard}"
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,14 @@ def test_the_result_is_a_recipe_that_makes_the_same_file(model, small):
     assert {tried.family for tried in found.tried} <= set(FEW)
 
 
+def test_it_prints_the_recipe_and_what_it_gives(model, small):
+    found = compress(model, small, budget_bytes=1500, epochs=1)
+    *lines, last = str(found).splitlines()
+    assert lines == [f"  {step.describe()}" for step in found.steps]
+    assert last == f"{found.scorecard}; {len(found.tried)} tries"
+    assert f"accuracy (validation) {found.scorecard.accuracy}; file size" in last
+
+
 def test_the_smallest_file_that_is_accurate_enough_is_found(model, small):
     wanted = 0.9
     found = compress(model, small, min_accuracy=wanted, epochs=1, families=FEW[1:4])
