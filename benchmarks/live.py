@@ -386,7 +386,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="lwlab-live-"))
-    environment = {"LWLAB_DATA": str(Path(options.data).resolve())}
+    # The tries of a benchmark are none of the user's.
+    environment = {"LWLAB_DATA": str(Path(options.data).resolve()), "LWLAB_JOURNAL": "off"}
     with jupyter_server(folder, environment) as server, chromium() as browser:
         for name in options.only:
             PARTS[name](browser, server, options.moves)
