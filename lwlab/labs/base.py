@@ -198,7 +198,7 @@ class Lab(widgets.VBox, Generic[Params, Result]):
                     return
                 slow.cancel()
                 self._publish(params, part)
-            for action in actions:
+            for action in () if self._worker.outdated() else actions:  # not of a part of a result
                 self._standing.mark("working", "Computing what the button asked for.")
                 self._publish(params, Part(self.act(action, params, self.result)))
         except Exception as error:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,8 +22,10 @@ from lwlab import packing
 from lwlab.checks import check_count
 from lwlab.data import Dataset
 from lwlab.distill import Teacher
+from lwlab.journal import Entry, Journal, Origin, model_fingerprint
 from lwlab.pipeline.benches import SELDOM, bench_for, step_seed
 from lwlab.pipeline.folder import Folder, StoredStep, fingerprints
+from lwlab.pipeline.keeping import keep, step_entry
 from lwlab.pipeline.order import check_order
 from lwlab.pipeline.packed import StepScorecard, loaded_back, score
 from lwlab.pipeline.recipe import recipe_to_json
@@ -42,6 +44,7 @@ def run(
     teacher: nn.Module | Teacher | None = None,
     seed: int = 0,
     folder: str | os.PathLike[str] | None = None,
+    journal: Journal | None = None,
     test: bool = False,
     steps_per_record: int = 1,
 ) -> Iterator[StepRecord | Progress]:
@@ -60,6 +63,8 @@ def run(
         seed: of all that is random; step k has the seed ``1000 * seed + k``.
         folder: keep each finished step there. A run with the same arguments goes on after the last
             finished one, and ends with the same bytes as one that was never stopped.
+        journal: keep each newly finished step there as a try, with its file; for the one that labs
+            write to, ``lwlab.journal.default_journal()``. One that fails warns.
         test: score the last step on ``dataset.test`` too.
         steps_per_record: batches between two ``Progress``; the run can be stopped there.
 
@@ -80,7 +85,11 @@ def run(
         given = bench.teacher if bench.own_teacher else None
         identity = {"recipe": recipe_to_json(steps, seed)}
         kept = Folder(folder, identity | fingerprints(bench.start, dataset, given))
-    return _run(bench, steps, seed, kept, bool(test))
+    records = _run(bench, steps, seed, kept, bool(test))
+    if journal is None:
+        return records
+    origin = Origin(model_fingerprint(bench.start), dataset.name)
+    return _journaled(records, journal, lambda record: step_entry(record, steps, seed, origin))
 
 
 def run_all(
@@ -125,6 +134,18 @@ def _run(
         if folder is not None:
             folder.store(index, bench.model, {**card.to_json(), "seconds": seconds}, data)
         yield StepRecord(index, total, step, card, seconds, data)
+
+
+def _journaled(
+    records: Iterator[StepRecord | Progress],
+    journal: Journal,
+    entry: Callable[[StepRecord], Entry],
+) -> Iterator[StepRecord | Progress]:
+    """Yield ``records``; each step that this run has finished is kept before."""
+    for record in records:
+        if isinstance(record, StepRecord) and not record.resumed:
+            keep(journal, entry(record))
+        yield record
 
 
 def _resumed_(

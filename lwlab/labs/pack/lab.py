@@ -90,11 +90,7 @@ class PackLab(Lab[PackParams, PackResult]):
 
     def compute(self, params: PackParams) -> Iterator[Part[PackResult]]:
         """Shrink a copy, write its file, load it back, score that; then fill in the ladder."""
-        newest = Part(self.result)
-        for newest in self._bench.parts(params, self._worker.outdated):
-            yield newest
-        if self._worker.outdated():
-            yield newest  # it was given up: so nobody takes this, nor does what a button asked for
+        yield from self._bench.parts(params, self._worker.outdated)
 
     def act(self, action: str, params: PackParams, result: PackResult) -> PackResult:
         """Add the other containers, or the accuracy on the test split."""

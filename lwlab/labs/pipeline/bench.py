@@ -19,7 +19,8 @@ from lwlab.labs.pipeline.forms import entry_of
 from lwlab.labs.pipeline.params import PipelineParams
 from lwlab.labs.pipeline.result import AttemptResult, PipelineLabResult
 from lwlab.labs.pipeline.tries import Tries
-from lwlab.pipeline import StepRecord, StepScorecard, recipe_to_json, score
+from lwlab.pipeline import StepRecord, StepScorecard, score
+from lwlab.pipeline.keeping import step_entry
 from lwlab.pipeline.packed import loaded_back
 
 __all__ = ["SOURCE", "Bench"]
@@ -104,19 +105,14 @@ class Bench:
 
     def _keep(self, params: PipelineParams, record: StepRecord) -> str:
         """Keep a finished step with its file, its recipe so far and what was measured: its key."""
-        steps = params.steps[: record.index]
-        entry = Entry(
+        blocks = [entry_of(step) for step in params.steps[: record.index]]
+        entry = step_entry(
+            record,
+            params.steps,
+            params.seed,
+            self._origin,
             source=SOURCE,
-            params={"steps": [entry_of(step) for step in steps], "of": record.total},
-            accuracy=record.scorecard.accuracy.value,
-            size_bytes=record.scorecard.size_bytes,
-            seed=params.seed,
-            seconds=record.seconds,
-            note=record.step.describe(),
-            recipe=recipe_to_json(steps, params.seed),
-            model=self._origin.model,
-            dataset=self._origin.dataset,
-            state=record.data,
+            params={"steps": blocks, "of": record.total},
         )
         self.tries.add(entry)
         return entry.key
