@@ -9,6 +9,7 @@ import ipywidgets as widgets
 
 from lwlab.labs.controls import WIDE, WRAP, labelled, slider, toggles
 from lwlab.labs.distill.params import CONTROLS, DistillParams
+from lwlab.labs.held_lab import held_button, show_held
 
 __all__ = ["Buttons", "controls", "rows"]
 
@@ -25,28 +26,15 @@ class Buttons:
     """Start, Pause and Stop of the training; Previous and Next of the images."""
 
     def __init__(self) -> None:
-        self.start = _button("Start", "play", "Train three students at once", "success")
-        self.pause = _button("Pause", "pause", "Hold all three at the same step")
-        self.stop = _button("Stop", "stop", "End the training, and keep what is there")
-        self.previous = _button("Previous", "arrow-left", "The image before")
-        self.next = _button("Next", "arrow-right", "The next image")
+        self.start = held_button("Start", "play", "Train three students at once", "success")
+        self.pause = held_button("Pause", "pause", "Hold all three at the same step")
+        self.stop = held_button("Stop", "stop", "End the training, and keep what is there")
+        self.previous = held_button("Previous", "arrow-left", "The image before")
+        self.next = held_button("Next", "arrow-right", "The next image")
 
     def show(self, state: str) -> None:
         """Show what can be pressed while a race is ``state``; empty where there is none."""
-        active = state in ("running", "paused")
-        self.pause.disabled = self.stop.disabled = not active
-        self.pause.description = "Go on" if state == "paused" else "Pause"
-        self.pause.icon = "play" if state == "paused" else "pause"
-
-
-def _button(text: str, icon: str, tooltip: str, style: str = "") -> widgets.Button:
-    return widgets.Button(
-        description=text,
-        icon=icon,
-        tooltip=tooltip,
-        button_style=style,
-        layout={"width": "96px"},
-    )
+        show_held(self.pause, self.stop, state)
 
 
 def controls(params: DistillParams, num_examples: int) -> dict[str, Any]:

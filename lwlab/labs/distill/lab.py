@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import nn
@@ -15,24 +14,23 @@ from lwlab.data import Dataset
 from lwlab.distill import Teacher
 from lwlab.distill.arm import StudentFactory
 from lwlab.journal import Entry
-from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.distill import controls as widgets_of
 from lwlab.labs.distill.bench import Bench
 from lwlab.labs.distill.journaling import student_entries
 from lwlab.labs.distill.params import DistillParams
+from lwlab.labs.distill.race import Race
 from lwlab.labs.distill.result import DistillResult, RaceResult
 from lwlab.labs.distill.view import DistillView
 from lwlab.labs.first_params import first_params
+from lwlab.labs.held_lab import HeldLab
 from lwlab.labs.journaling import origin_of
 from lwlab.labs.live_plot import Screen
 
 __all__ = ["DistillLab"]
 
-_OVER = ("stopped", "finished", "failed")
 
-
-class DistillLab(Lab[DistillParams, DistillResult]):
+class DistillLab(HeldLab[DistillParams, DistillResult]):
     """Soften what ``teacher`` says by a slider; then train three students at once, live.
 
     One learns from the labels alone, one from the teacher too, and one is a control that softens
@@ -107,73 +105,30 @@ class DistillLab(Lab[DistillParams, DistillResult]):
 
     # ---- the buttons ---------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Train three students by the present setting; one that runs is given up."""
+    @property
+    def held(self) -> Race | None:
+        """The present students, or the last ones; None before the first."""
+        return self._bench.race
+
+    def begin(self) -> DistillParams:
+        """Make three new students by the present setting; those that learn are given up."""
         params = self.read_controls()
         self._bench.start(params)
-        self.request(params)
-
-    def pause(self) -> None:
-        """Hold the students at their present step; called again, they go on."""
-        race = self._bench.race
-        if race is None or race.state in _OVER:
-            return
-        if race.state == "paused":
-            race.go_on()
-        else:
-            race.pause()
-        self.request(self.read_controls())
-
-    def stop(self) -> None:
-        """End the training; the students keep what they have learned, and are measured."""
-        race = self._bench.race
-        if race is None or race.state in _OVER:
-            return
-        race.stop()
-        self.request(self.read_controls())
+        return params
 
     def _turn(self, pages: int) -> None:
         self.set(example=(self.controls["example"].value + pages) % self._count)
 
-    async def done(self) -> RaceResult:
-        """Wait for the end of the training, starting it if nobody has; the buttons go on working.
-
-        Raises:
-            Exception: what stopped the training; the lab shows it too.
-        """
-        if self._bench.race is None:
-            self.start()
-        while self._bench.race.state not in _OVER or not self._worker.idle():
-            await asyncio.sleep(0.05)
-        return self._ended()
-
     def run(self) -> RaceResult:
-        """Train in the calling thread; interrupting the kernel (or Ctrl-C) is Stop.
-
-        For scripts, and for front ends such as Colab that drop what other threads send.
-
-        Raises:
-            Exception: what stopped the training.
-        """
-        params = self.read_controls()
-        self._bench.start(params)
+        """Train in the calling thread; see ``HeldLab.run``."""
         self._silent_end = True
         try:
-            self._run_here(params)
-        except KeyboardInterrupt:
-            self._bench.race.stop()
-            self._run_here(params)
+            return super().run()
         finally:
             self._silent_end = False
-        return self._ended()
 
-    def _run_here(self, params: DistillParams) -> None:
-        for part in self._bench.parts(params, lambda: False):
-            self._publish(params, part)
-
-    def _ended(self) -> RaceResult:
-        if self._bench.race.error is not None:
-            raise self._bench.race.error
+    def outcome(self) -> RaceResult:
+        """Return the students at the end."""
         return self._bench.race.result()
 
     def trained_student(self, name: str) -> nn.Module:
@@ -189,9 +144,11 @@ class DistillLab(Lab[DistillParams, DistillResult]):
 
     # ---- compute and draw ----------------------------------------------------------------------
 
-    def compute(self, params: DistillParams) -> Iterator[Part[DistillResult]]:
+    def parts(
+        self, params: DistillParams, outdated: Callable[[], bool]
+    ) -> Iterator[Part[DistillResult]]:
         """Soften the answers; then go on with the students, a picture a few times a second."""
-        yield from self._bench.parts(params, self._worker.outdated)
+        yield from self._bench.parts(params, outdated)
 
     def draw(self, params: DistillParams, result: DistillResult) -> Screen:
         """Return answer and similarities; once there are students, their curves and sizes."""

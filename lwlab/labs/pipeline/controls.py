@@ -7,6 +7,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from lwlab.labs.controls import WIDE, WRAP
+from lwlab.labs.held_lab import held_button, show_held
 from lwlab.labs.pipeline.params import PipelineParams
 from lwlab.labs.pipeline.step_list import StepList
 
@@ -19,30 +20,17 @@ class Buttons:
     """Run, Pause and Stop."""
 
     def __init__(self) -> None:
-        self.run = _button(
+        self.run = held_button(
             "Run", "play", "Carry out the steps from the left to the right", "success"
         )
-        self.pause = _button("Pause", "pause", "Hold the run between two batches")
-        self.stop = _button("Stop", "stop", "End the run; the steps that have ended stay")
+        self.pause = held_button("Pause", "pause", "Hold the run between two batches")
+        self.stop = held_button("Stop", "stop", "End the run; the steps that have ended stay")
 
     def show(self, state: str, *, fault: str, locked: bool) -> None:
         """Show what can be pressed while a run is ``state``; empty where there is none."""
-        active = state in ("running", "paused")
         self.run.disabled = bool(fault) or locked
         self.run.tooltip = fault or "Carry out the steps from the left to the right"
-        self.pause.disabled = self.stop.disabled = not active
-        self.pause.description = "Go on" if state == "paused" else "Pause"
-        self.pause.icon = "play" if state == "paused" else "pause"
-
-
-def _button(text: str, icon: str, tooltip: str, style: str = "") -> widgets.Button:
-    return widgets.Button(
-        description=text,
-        icon=icon,
-        tooltip=tooltip,
-        button_style=style,
-        layout={"width": "96px"},
-    )
+        show_held(self.pause, self.stop, state)
 
 
 def controls(params: PipelineParams) -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import nn
@@ -13,11 +12,12 @@ from lwlab import packing
 from lwlab.data import Dataset
 from lwlab.distill import Teacher
 from lwlab.journal import Entry, Journal, default_journal
-from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.first_params import first_params
+from lwlab.labs.held_lab import HeldLab
 from lwlab.labs.live_plot import Click, Screen
 from lwlab.labs.pipeline import controls as widgets_of
+from lwlab.labs.pipeline.attempt import Attempt
 from lwlab.labs.pipeline.bench import Bench
 from lwlab.labs.pipeline.params import PipelineParams
 from lwlab.labs.pipeline.result import AttemptResult, PipelineLabResult
@@ -26,10 +26,8 @@ from lwlab.pipeline import Step, recipe_from_json, recipe_to_json
 
 __all__ = ["PipelineLab"]
 
-_OVER = ("stopped", "finished", "failed")
 
-
-class PipelineLab(Lab[PipelineParams, PipelineLabResult]):
+class PipelineLab(HeldLab[PipelineParams, PipelineLabResult]):
     """Put steps into an order, run them on a copy of ``model``, and see each of them measured.
 
     Blocks are dragged, or moved with the arrow keys; the form below is for the chosen one. An order
@@ -97,76 +95,28 @@ class PipelineLab(Lab[PipelineParams, PipelineLabResult]):
 
     # ---- the buttons ---------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Carry out the steps in the blocks; a run that is under way is given up.
+    @property
+    def held(self) -> Attempt | None:
+        """The present run, or the last; None before the first."""
+        return self._bench.attempt
+
+    def begin(self) -> PipelineParams:
+        """Make a new run of the steps in the blocks; one that is under way is given up.
 
         Raises:
             ValueError: their order makes no sense, or a field is out of range.
         """
         params = self._runnable()
         self._bench.start(params)
-        self.request(params)
-
-    def pause(self) -> None:
-        """Hold the run between two batches; called again, it goes on."""
-        attempt = self._bench.attempt
-        if attempt is None or not attempt.active:
-            return
-        if attempt.state == "paused":
-            attempt.go_on()
-        else:
-            attempt.pause()
-        self.request(self.read_controls())
-
-    def stop(self) -> None:
-        """End the run; the steps that have ended stay on screen and in the journal."""
-        attempt = self._bench.attempt
-        if attempt is None or not attempt.active:
-            return
-        attempt.stop()
-        self.request(self.read_controls())
-
-    async def done(self) -> AttemptResult:
-        """Wait for the end of the run, starting it if nobody has; the buttons go on working.
-
-        Raises:
-            Exception: what stopped the run; the lab shows it too.
-        """
-        if self._bench.attempt is None:
-            self.start()
-        while self._bench.attempt.state not in _OVER or not self._worker.idle():
-            await asyncio.sleep(0.05)
-        return self._ended()
-
-    def run(self) -> AttemptResult:
-        """Run the steps in the calling thread; interrupting the kernel (or Ctrl-C) is Stop.
-
-        For scripts, and for front ends such as Colab that drop what other threads send.
-
-        Raises:
-            Exception: what stopped the run.
-        """
-        params = self._runnable()
-        self._bench.start(params)
-        try:
-            self._run_here(params)
-        except KeyboardInterrupt:
-            self._bench.attempt.stop()
-            self._run_here(params)
-        return self._ended()
-
-    def _run_here(self, params: PipelineParams) -> None:
-        for part in self._bench.parts(lambda: False):
-            self._publish(params, part)
+        return params
 
     def _runnable(self) -> PipelineParams:
         if self._list.fault:
             raise ValueError(self._list.fault)
         return self.read_controls()
 
-    def _ended(self) -> AttemptResult:
-        if self._bench.attempt.error is not None:
-            raise self._bench.attempt.error
+    def outcome(self) -> AttemptResult:
+        """Return the run at its end."""
         return self._bench.result().run
 
     # ---- the steps, and tries that come back ---------------------------------------------------
@@ -227,9 +177,11 @@ class PipelineLab(Lab[PipelineParams, PipelineLabResult]):
 
     # ---- compute and draw ----------------------------------------------------------------------
 
-    def compute(self, params: PipelineParams) -> Iterator[Part[PipelineLabResult]]:
+    def parts(
+        self, params: PipelineParams, outdated: Callable[[], bool]
+    ) -> Iterator[Part[PipelineLabResult]]:
         """Go on with the run, a picture a few times a second."""
-        yield from self._bench.parts(self._worker.outdated)
+        yield from self._bench.parts(outdated)
 
     def draw(self, params: PipelineParams, result: PipelineLabResult) -> Screen:
         """Return the file step by step, and the front."""
