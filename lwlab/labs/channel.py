@@ -14,7 +14,7 @@ from lwlab.journal import Entry
 from lwlab.labs import channel_view as view
 from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
-from lwlab.labs.journaling import json_params, origin_of
+from lwlab.labs.journaling import json_params, one_try, origin_of
 from lwlab.labs.live_plot import Screen
 from lwlab.models import compressible_layers
 from lwlab.units import format_count
@@ -156,16 +156,7 @@ class ChannelLab(Lab[ChannelParams, ChannelResult]):
 
     def journal_entries(self, params: ChannelParams, result: ChannelResult) -> tuple[Entry]:
         """Return the try on screen; its latency is of a batch, and so stays out."""
-        return (
-            Entry(
-                source=type(self).__name__,
-                params=json_params(params),
-                accuracy=result.accuracy.value,
-                size_bytes=result.size_bytes,
-                model=self._origin.model,
-                dataset=self._origin.dataset,
-            ),
-        )
+        return one_try(self, self._origin, json_params(params), result)
 
     def _plan(self, params: ChannelParams) -> prune.ChannelPlan:
         return prune.plan_channels(

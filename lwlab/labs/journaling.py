@@ -23,7 +23,7 @@ from lwlab.data import Dataset
 from lwlab.journal import Entry, Origin, default_journal, model_fingerprint
 from lwlab.labs.live_plot import LivePlot, error_text
 
-__all__ = ["Recorder", "json_params", "origin_of"]
+__all__ = ["Recorder", "json_params", "one_try", "origin_of"]
 
 Params = TypeVar("Params")
 Result = TypeVar("Result")
@@ -58,6 +58,31 @@ def json_params(params: Any, without: Collection[str] = ()) -> dict[str, Any]:
         for name, value in fields.items()
         if name not in without
     }
+
+
+def one_try(
+    lab: object, origin: Origin, params: dict[str, Any], result: Any, **more: Any
+) -> tuple[Entry]:
+    """Return the try on screen, for a lab whose result has an ``accuracy`` and ``size_bytes``.
+
+    Args:
+        lab: names the source.
+        origin: of the network.
+        params: as ``json_params`` gives them.
+        result: on screen.
+        more: further fields of the entry.
+    """
+    return (
+        Entry(
+            source=type(lab).__name__,
+            params=params,
+            accuracy=result.accuracy.value,
+            size_bytes=result.size_bytes,
+            model=origin.model,
+            dataset=origin.dataset,
+            **more,
+        ),
+    )
 
 
 class Recorder(Generic[Params, Result]):

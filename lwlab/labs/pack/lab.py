@@ -15,7 +15,7 @@ from lwlab.journal import Entry
 from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.first_params import first_params
-from lwlab.labs.journaling import json_params, origin_of
+from lwlab.labs.journaling import json_params, one_try, origin_of
 from lwlab.labs.live_plot import Screen
 from lwlab.labs.pack import controls as widgets_of
 from lwlab.labs.pack.bench import Bench
@@ -105,14 +105,6 @@ class PackLab(Lab[PackParams, PackResult]):
 
     def journal_entries(self, params: PackParams, result: PackResult) -> tuple[Entry]:
         """Return the try on screen, with its file."""
-        return (
-            Entry(
-                source=type(self).__name__,
-                params=json_params(params),
-                accuracy=result.accuracy.value,
-                size_bytes=result.size_bytes,
-                model=self._origin.model,
-                dataset=self._origin.dataset,
-                state=self._bench.file(params).data,
-            ),
+        return one_try(
+            self, self._origin, json_params(params), result, state=self._bench.file(params).data
         )

@@ -16,7 +16,7 @@ from lwlab.journal import Entry
 from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.first_params import first_params
-from lwlab.labs.journaling import json_params, origin_of
+from lwlab.labs.journaling import json_params, one_try, origin_of
 from lwlab.labs.live_plot import Screen
 from lwlab.labs.prune import controls as widgets_of
 from lwlab.labs.prune.bench import Bench
@@ -168,16 +168,12 @@ class PruneLab(Lab[PruneParams, PruneResult]):
     def journal_entries(self, params: PruneParams, result: PruneResult) -> tuple[Entry]:
         """Return the try on screen; settings of the fine-tuning count only where there was one."""
         tuned = () if result.tuned else ("epochs", "learning_rate", "schedule")
-        return (
-            Entry(
-                source=type(self).__name__,
-                params=json_params(params, without=("show", "budget", *tuned)),
-                accuracy=result.accuracy.value,
-                size_bytes=result.size_bytes,
-                note="fine-tuned" if result.tuned else "",
-                model=self._origin.model,
-                dataset=self._origin.dataset,
-            ),
+        return one_try(
+            self,
+            self._origin,
+            json_params(params, without=("show", "budget", *tuned)),
+            result,
+            note="fine-tuned" if result.tuned else "",
         )
 
     def _measure_or_stop(self) -> None:

@@ -16,7 +16,7 @@ from lwlab.journal import Entry
 from lwlab.labs.base import Lab
 from lwlab.labs.contract import Gate, Part
 from lwlab.labs.first_params import first_params
-from lwlab.labs.journaling import json_params, origin_of
+from lwlab.labs.journaling import json_params, one_try, origin_of
 from lwlab.labs.live_plot import Drag, Screen
 from lwlab.labs.quantize import controls as widgets_of
 from lwlab.labs.quantize.bench import Bench
@@ -174,15 +174,8 @@ class QuantizeLab(Lab[QuantizeParams, QuantizeResult]):
 
     def journal_entries(self, params: QuantizeParams, result: QuantizeResult) -> tuple[Entry]:
         """Return the try on screen."""
-        return (
-            Entry(
-                source=type(self).__name__,
-                params=json_params(params, without=("layer", "show", "budget")),
-                accuracy=result.accuracy.value,
-                size_bytes=result.size_bytes,
-                model=self._origin.model,
-                dataset=self._origin.dataset,
-            ),
+        return one_try(
+            self, self._origin, json_params(params, without=("layer", "show", "budget")), result
         )
 
     # ---- what one control means for another ----------------------------------------------------
